@@ -1,0 +1,89 @@
+/**
+ * A startup stage: a named Layer whose failure is one readable report and whose acquisition and release are recorded.
+ * Source: design.md sections 2-4.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Log from "./Log.js"
+
+/** A stage could not be acquired. What was acquired before it has been released when this is seen. */
+export class StageFailed extends Data.TaggedError("StageFailed")<{
+  readonly stage: string
+  /** The stage's own tagged error, or the defect that broke it. */
+  readonly reason: unknown
+  /** What a person can do about it. */
+  readonly remedy: string
+  /** The reference's exit code where scripts depend on it, otherwise 1. */
+  readonly exitCode: number
+  /** Where it happened; printed only when the log spec says debug. */
+  readonly trace: string
+}> {
+  override get message() {
+    return `${this.stage}: ${textOf(this.reason)}`
+  }
+}
+
+/** The message of anything thrown or failed with. */
+export const textOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason))
+
+/** Told of every stage as it is acquired and released; the default keeps nothing. */
+export class StageJournal extends Context.Reference<StageJournal>()("runtime/Stage/StageJournal", {
+  defaultValue: (): StageEvents => ({ acquired: () => {}, released: () => {} })
+}) {}
+
+export interface StageEvents {
+  readonly acquired: (stage: string) => void
+  readonly released: (stage: string) => void
+}
+
+export interface StageOptions {
+  /** One sentence for the person who reads the failure. */
+  readonly remedy: string
+  /** Exit code of the program when this stage fails; 1 unless the reference differs. */
+  readonly exitCode?: number
+}
+
+const log = Log.module("stage")
+
+/** Names a layer as a stage. The layer is built in the stage's scope, apart from others: share nothing inside it. */
+export const stage =
+  (name: string, options: StageOptions) =>
+  <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, StageFailed, R> =>
+    Layer.scopedContext(
+      Effect.gen(function* () {
+        const journal = yield* StageJournal
+        const context = yield* Layer.build(layer).pipe(
+          Effect.withSpan(`stage ${name}`, { captureStackTrace: false }),
+          Effect.catchAllCause((cause) => Effect.failCause(refail(name, options, cause)))
+        )
+        journal.acquired(name)
+        yield* log.at(name).debug("acquired")
+        yield* Effect.addFinalizer(() =>
+          Effect.zipRight(
+            log.at(name).debug("releasing"),
+            Effect.sync(() => journal.released(name))
+          )
+        )
+        return context
+      })
+    )
+
+const refail = <E>(name: string, options: StageOptions, cause: Cause.Cause<E>): Cause.Cause<StageFailed> => {
+  const interrupted = Cause.interruptOption(cause)
+  if (Option.isSome(interrupted) && Cause.isInterruptedOnly(cause)) return Cause.interrupt(interrupted.value)
+  const reason = Cause.squash(cause)
+  if (reason instanceof StageFailed) return Cause.fail(reason)
+  return Cause.fail(
+    new StageFailed({
+      stage: name,
+      reason,
+      remedy: options.remedy,
+      exitCode: options.exitCode ?? 1,
+      trace: Cause.pretty(cause, { renderErrorCause: true })
+    })
+  )
+}
