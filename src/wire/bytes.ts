@@ -1,0 +1,55 @@
+/** Small functions on bytes that every folder needs: comparing, joining, hex, strict UTF-8. */
+import { createHash } from "node:crypto"
+import { EMPTY, WireError } from "./codec.js"
+
+/** Negative, zero or positive as `a` sorts before, with or after `b`, byte by byte. */
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b)
+
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0
+
+/** Order of strings by their UTF-8 bytes: Go's order, which JavaScript's differs from above U+FFFF. */
+export const compareUtf8 = (a: string, b: string): number =>
+  a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+export const concatBytes = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => Buffer.concat(parts)
+
+/** A copy that does not hold on to the message that `bytes` is a view of. */
+export const copyBytes = (bytes: Uint8Array): Uint8Array =>
+  bytes.length === 0 ? EMPTY : Uint8Array.prototype.slice.call(bytes)
+
+export const toHex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+
+export const fromHex = (text: string): Uint8Array => Buffer.from(text, "hex")
+
+export const utf8 = (text: string): Uint8Array => (text === "" ? EMPTY : Buffer.from(text, "utf8"))
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** Text of bytes that must be UTF-8; throws {@link WireError} otherwise. */
+export const fromUtf8 = (bytes: Uint8Array): string => {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    throw new WireError("invalid UTF-8")
+  }
+}
+
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/** Text for people: what is not UTF-8 shows as U+FFFD. */
+export const toText = (bytes: Uint8Array): string => lenient.decode(bytes)
+
+/** SHA-256 over the plain concatenation of `parts`. */
+export const sha256 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return hash.digest()
+}
+
+/** A 64-bit number as a JavaScript number where it must fit one (block numbers, heights). */
+export const toSafeNumber = (value: bigint): number => {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
+    throw new WireError(`number ${value} is out of range`)
+  return Number(value)
+}

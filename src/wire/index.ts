@@ -1,0 +1,21 @@
+/**
+ * The messages and services of Fabric 1.4, one namespace per proto package: `common.Envelope.decode(bytes)`,
+ * `.encode(partial)`, `.create(partial)`, and the interface of the same name. See README.md.
+ */
+
+export type { EnumInfo, FieldInfo, Init, MessageInfo, MessageType } from "./codec.js"
+export { EMPTY, WireError } from "./codec.js"
+export {
+  common,
+  discovery,
+  etcdraft,
+  google,
+  gossip,
+  kvrwset,
+  msp,
+  orderer,
+  protos,
+  queryresult,
+  rwset,
+  transientstore
+} from "./gen/index.js"
