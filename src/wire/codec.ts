@@ -100,6 +100,8 @@ const fromCharCode = String.fromCharCode
 
 export class Reader {
   p = 0
+  /** Where the last key began: numbers beyond 2^53 are read again from there, exactly. */
+  private keyAt = 0
   constructor(readonly b: Uint8Array) {}
 
   /** A varint's low 32 bits, signed or not as the caller takes it; Go truncates longer ones as well. */
@@ -140,6 +142,7 @@ export class Reader {
   /** A field's key: number * 8 + wire type. Numbers beyond the format's range lose precision and match no field. */
   key(end: number): number {
     const b = this.b
+    this.keyAt = this.p
     const first = b[this.p] as number
     if (first < 0x80) {
       this.p++
@@ -235,14 +238,24 @@ export class Reader {
   unknown(key: number, end: number, typeName: string, kept: Uint8Array | undefined): Uint8Array {
     if (key < 8) throw new WireError(`proto: ${typeName}: illegal tag 0 (wire type ${key})`)
     const from = this.p
-    this.skip(key & 7, end)
-    const head = varintBytes((BigInt(Math.floor(key / 8)) << 3n) | BigInt(key & 7))
+    const exact = this.exactKey(key)
+    this.skip(Number(exact & 7n), end)
+    const head = varintBytes(exact)
     const before = kept?.length ?? 0
     const all = new Uint8Array(before + head.length + this.p - from)
     if (kept !== undefined) all.set(kept, 0)
     all.set(head, before)
     all.set(this.b.subarray(from, this.p), before + head.length)
     return all
+  }
+
+  private exactKey(key: number): bigint {
+    if (key <= Number.MAX_SAFE_INTEGER) return BigInt(key)
+    const after = this.p
+    this.p = this.keyAt
+    const exact = this.varint64(this.b.length)
+    this.p = after
+    return exact
   }
 
   private skip(wire: number, end: number): void {
