@@ -1,0 +1,25 @@
+/** Addresses as Go writes them: `host:port`, `[::1]:7051`, `:7051`. Pure. */
+import * as Either from "effect/Either"
+
+export interface HostPort {
+  /** Without brackets; empty means every interface. */
+  readonly host: string
+  readonly port: number
+}
+
+/** Splits an address to listen on or to dial; the left side is Go's text. */
+export const splitAddress = (address: string): Either.Either<HostPort, string> => {
+  const colon = address.lastIndexOf(":")
+  if (colon < 0) return Either.left(`address ${address}: missing port in address`)
+  let host = address.slice(0, colon)
+  if (host.startsWith("[") && host.endsWith("]")) host = host.slice(1, -1)
+  else if (host.includes(":")) return Either.left(`address ${address}: too many colons in address`)
+  const text = address.slice(colon + 1)
+  const port = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (text === "") return Either.right({ host, port: 0 })
+  if (!(port <= 65_535)) return Either.left(`address ${text}: invalid port`)
+  return Either.right({ host, port })
+}
+
+/** `host:port`, with brackets around an IPv6 host. */
+export const joinAddress = (host: string, port: number): string => `${host.includes(":") ? `[${host}]` : host}:${port}`

@@ -1,0 +1,23 @@
+/**
+ * gRPC over TLS: servers whose services live in layers, clients with back-pressure. Rank 2: imports wire, crypto and
+ * runtime; the only home of grpc-js.
+ */
+export { joinAddress, splitAddress } from "./address.js"
+export type { ClientStream } from "./clientCall.js"
+export * from "./errors.js"
+export { type CallOptions, type Channel, type ClientKeepalive, type ConnectOptions, connect } from "./GrpcClient.js"
+export {
+  defaultThrottleSize,
+  GrpcServer,
+  type GrpcServerShape,
+  make as makeGrpcServer,
+  type ServerKeepalive,
+  type ServerOptions
+} from "./GrpcServer.js"
+export * from "./handlers.js"
+export * as Listen from "./Listen.js"
+export { type Answer, type PipelinedOptions, pipelined } from "./pipelined.js"
+export { maxMessageSize } from "./serverCall.js"
+export { Code, codeName } from "./status.js"
+export { makeThrottle, type Throttle } from "./Throttle.js"
+export { type ClientTls, cipherList, type KeyPair, type ServerTls, subjectText } from "./tls.js"
