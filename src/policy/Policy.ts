@@ -1,0 +1,131 @@
+/**
+ * What a policy is: a decision over a set of signatures. Everything is a pure function of the set, the channel's MSPs
+ * and the verdicts of `Verify`, so signatures may be verified beforehand, in parallel, without changing the decision.
+ */
+import * as Either from "effect/Either"
+import type { Identity, IdentityDeserializer as MspDeserializer } from "../msp/index.js"
+import type { PolicyError } from "./errors.js"
+
+/** One signature: `identity` is a serialized identity, `signature` is over `data` (DER). */
+export interface SignedData {
+  readonly data: Uint8Array
+  readonly identity: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** Whether `signature` over `data` is by `identity`. The default asks the identity itself. */
+export type Verify = (identity: Identity, data: Uint8Array, signature: Uint8Array) => boolean
+
+/** A verification that an evaluation may ask for. */
+export interface Verification {
+  readonly identity: Identity
+  readonly data: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** What policies need of MSPs: a channel's manager and a local MSP both have it. */
+export type IdentityDeserializer = Pick<MspDeserializer, "deserializeIdentity" | "satisfiesPrincipal">
+
+export interface Policy {
+  /**
+   * Decides. In: the signatures in the order received (order matters, rule 44); `verify`, when verdicts are at hand.
+   * Out: nothing, or why not.
+   */
+  readonly evaluate: (set: ReadonlyArray<SignedData>, verify?: Verify) => Either.Either<void, PolicyError>
+  /**
+   * Every verification that `evaluate` on the same set may ask for, each once, in the order of the set: entries whose
+   * identity is known, is not a repetition, and satisfies one of the principals that the policy names.
+   */
+  readonly verifications: (set: ReadonlyArray<SignedData>) => ReadonlyArray<Verification>
+}
+
+/**
+ * A policy that can work on a set prepared once: sub-policies of an implicit meta policy share deserialization,
+ * deduplication and signature verdicts.
+ */
+export interface PreparedPolicy extends Policy {
+  readonly holds: (prepared: PreparedSet) => boolean
+  /** Marks in `wanted` the entries of `prepared` whose signature may be asked for. */
+  readonly mark: (prepared: PreparedSet, wanted: Uint8Array) => void
+}
+
+export const verifyBySelf: Verify = (identity, data, signature) => identity.verify(data, signature)
+
+/** A signature set with identities known and repetitions dropped (rule 43); remembers verdicts for one evaluation. */
+export class PreparedSet {
+  readonly identities: ReadonlyArray<Identity>
+  private readonly entries: ReadonlyArray<SignedData>
+  /** 0 not asked, 1 good, 2 bad. */
+  private readonly verdicts: Uint8Array
+
+  constructor(
+    readonly deserializer: IdentityDeserializer,
+    set: ReadonlyArray<SignedData>,
+    private readonly verify: Verify = verifyBySelf
+  ) {
+    const seen = new Set<string>()
+    const identities: Array<Identity> = []
+    const entries: Array<SignedData> = []
+    for (const entry of set) {
+      const identity = deserializer.deserializeIdentity(entry.identity)
+      if (Either.isLeft(identity)) continue
+      // The first entry of an identity stays even when its signature is bad and a later one's is good.
+      const key = identity.right.mspId + identity.right.id
+      if (seen.has(key)) continue
+      seen.add(key)
+      identities.push(identity.right)
+      entries.push(entry)
+    }
+    this.identities = identities
+    this.entries = entries
+    this.verdicts = new Uint8Array(entries.length)
+  }
+
+  /** Whether the signature of entry `i` is good. */
+  signatureHolds(i: number): boolean {
+    const known = this.verdicts[i]
+    if (known !== 0) return known === 1
+    const { identity, data, signature } = this.verification(i)
+    const good = this.verify(identity, data, signature)
+    this.verdicts[i] = good ? 1 : 2
+    return good
+  }
+
+  verification(i: number): Verification {
+    const identity = this.identities[i]
+    const entry = this.entries[i]
+    if (identity === undefined || entry === undefined) throw new RangeError(`no signature at index ${i}`)
+    return { identity, data: entry.data, signature: entry.signature }
+  }
+}
+
+/** `verifications` of any prepared policy. */
+export const collectVerifications = (prepared: PreparedSet, policy: PreparedPolicy): ReadonlyArray<Verification> => {
+  const wanted = new Uint8Array(prepared.identities.length)
+  policy.mark(prepared, wanted)
+  const out: Array<Verification> = []
+  for (let i = 0; i < wanted.length; i++) if (wanted[i] === 1) out.push(prepared.verification(i))
+  return out
+}
+
+/**
+ * Runs verifications side by side in the thread pool.
+ * Out: a `Verify` that answers from the results, and asks the identity itself about anything else.
+ */
+export const verifyAhead = async (verifications: ReadonlyArray<Verification>): Promise<Verify> => {
+  const good = await Promise.all(
+    verifications.map(({ data, identity, signature }) => identity.verifyAsync(data, signature))
+  )
+  const bySignature = new Map<Uint8Array, Array<readonly [Verification, boolean]>>()
+  for (const [i, verification] of verifications.entries()) {
+    const results = bySignature.get(verification.signature) ?? []
+    results.push([verification, good[i] === true])
+    bySignature.set(verification.signature, results)
+  }
+  return (identity, data, signature) => {
+    const result = bySignature
+      .get(signature)
+      ?.find(([v]) => v.data === data && v.identity.id === identity.id && v.identity.mspId === identity.mspId)
+    return result === undefined ? identity.verify(data, signature) : result[1]
+  }
+}
