@@ -6,6 +6,7 @@
 export type { EnumInfo, FieldInfo, Init, MessageInfo, MessageType } from "./codec.js"
 export { EMPTY, WireError } from "./codec.js"
 export {
+  ccprovider,
   common,
   discovery,
   etcdraft,
