@@ -58,6 +58,8 @@ export interface VerifyOptions {
   readonly roots: CertPool
   readonly intermediates: CertPool
   readonly at: number
+  /** What the chain must be good for: serverAuth as Go's Verify assumes when it is told nothing, clientAuth for TLS clients. */
+  readonly usage?: "serverAuth" | "clientAuth"
 }
 
 /** Go gives up after this many candidates per verification. */
@@ -161,12 +163,12 @@ class Search {
   }
 }
 
-const allowsServerAuth = (chain: Chain): boolean =>
+const allows = (chain: Chain, usage: "serverAuth" | "clientAuth"): boolean =>
   chain.every(
     ({ extendedKeyUsages }) =>
       extendedKeyUsages.length === 0 ||
       extendedKeyUsages.includes(ExtendedKeyUsage.any) ||
-      extendedKeyUsages.includes(ExtendedKeyUsage.serverAuth)
+      extendedKeyUsages.includes(ExtendedKeyUsage[usage])
   )
 
 /** Checks each certificate's alternative names against the constraints of everything above it. */
@@ -216,7 +218,7 @@ export const verifyChains = (
       wrongPolicy++
       return false
     }
-    if (!allowsServerAuth(chain)) {
+    if (!allows(chain, options.usage ?? "serverAuth")) {
       wrongUsage++
       return false
     }

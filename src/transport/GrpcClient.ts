@@ -128,7 +128,7 @@ export const connect = (
             context: yield* clientContext(tls),
             host,
             serverNameOverride: tls.serverNameOverride === "" ? undefined : tls.serverNameOverride,
-            judge: tls.timeShift === undefined ? undefined : shiftedJudge(tls.timeShift, () => roots),
+            judge: tls.timeShift === undefined ? undefined : shiftedJudge(tls.timeShift, "serverAuth", () => roots),
             done: (result) => {
               if ("failure" in result) lastFailure = result.failure
               else certificateDer = result.certificateDer

@@ -55,7 +55,9 @@ export interface ServerOptions {
   readonly maxConnections?: number
   /** Ours: calls at a time on one connection. */
   readonly maxCallsPerConnection?: number
-  /** How long calls may take to end after the services closed, before their connections are cut. */
+  /** How long interrupted handlers may take to clean up before their service's dependencies close; 5 seconds. */
+  readonly handlerGrace?: Duration.DurationInput
+  /** How long connections may take to end after the services closed, before they are cut; 1 second. */
   readonly stopGrace?: Duration.DurationInput
 }
 
@@ -168,7 +170,9 @@ export const make = (
     if (tls !== undefined) yield* checkKeyPair("server certificate", tls)
     let roots = tls?.requireClientCert === true ? yield* certificatesOf("client root CAs", tls.clientRootCAs) : []
     const judge =
-      tls?.timeShift === undefined || !tls.requireClientCert ? undefined : shiftedJudge(tls.timeShift, () => roots)
+      tls?.timeShift === undefined || !tls.requireClientCert
+        ? undefined
+        : shiftedJudge(tls.timeShift, "clientAuth", () => roots)
 
     const connections = yield* Effect.acquireRelease(
       Effect.sync(
@@ -186,7 +190,7 @@ export const make = (
             ...connectionMetrics
           })
       ),
-      (made) => Effect.sync(() => made.destroy())
+      (made) => made.close
     )
     const port = yield* connections.bind
     const { address } = connections
@@ -235,7 +239,7 @@ export const make = (
         const service = definition.name
         if (active.has(service)) return yield* new ServiceRefused({ service, reason: "it is there already" })
         const given = new Map<string, unknown>(Object.entries(handlers))
-        const run = yield* makeRunner<R>(service, defect)
+        const run = yield* makeRunner<R>(service, options.handlerGrace ?? "5 seconds", defect)
         for (const [name, method] of Object.entries(definition.methods)) {
           const handler = asRaw(run, given.get(name), method)
           if (handler === undefined) continue

@@ -8,6 +8,7 @@ import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { closingEffect } from "../runtime/closing.js"
 import type { SyncLog } from "../runtime/Log.js"
 import { joinAddress, splitAddress } from "./address.js"
 import { BindFailed } from "./errors.js"
@@ -133,11 +134,12 @@ export class Connections {
     this.secure?.setSecureContext(context)
   }
 
-  /** Cuts what is left. */
-  destroy(): void {
+  /** Cuts what is left and waits until it is gone. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.stopAccepting()
     for (const socket of this.sockets) socket.destroy()
-  }
+    return closingEffect(`connections of ${this.options.address}`, this.emptied, "1 second")
+  })
 
   get count(): number {
     return this.sockets.size

@@ -5,6 +5,7 @@
  * Source: anchors B7, C5-C7.
  */
 import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -30,6 +31,7 @@ export type Run<R> = (
 /** A runner whose fibers end with the scope. `defect` is told of failures that nobody declared. */
 export const makeRunner = <R>(
   service: string,
+  grace: Duration.DurationInput,
   defect: (path: string, error: unknown) => void
 ): Effect.Effect<Run<R>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -41,7 +43,7 @@ export const makeRunner = <R>(
         stopped = true
         const running = [...fibers]
         for (const fiber of running) fiber.unsafeInterruptAsFork(fiber.id())
-        return running.length === 0 ? Effect.void : closingEffect(`calls of ${service}`, Fiber.awaitAll(running))
+        return running.length === 0 ? Effect.void : closingEffect(`calls of ${service}`, Fiber.awaitAll(running), grace)
       })
     )
     return (effect, call, path) => {

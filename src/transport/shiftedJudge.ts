@@ -1,5 +1,5 @@
 /**
- * Judging client certificates as of some time ago (TLSHandshakeTimeShift). OpenSSL cannot be told another time, so the
+ * Judging certificates as of some time ago (TLSHandshakeTimeShift). OpenSSL cannot be told another time, so the
  * chain is built here when OpenSSL refuses it.
  * Source: orderer.md 2.3 (General.TLS.TLSHandshakeTimeShift).
  */
@@ -32,19 +32,25 @@ const shown = (socket: TLSSocket): ReadonlyArray<Uint8Array> => {
   return ders
 }
 
-/** A judge for `Connections`: why a client is refused, or undefined. `now` is the real time, milliseconds. */
+/** A judge for handshakes: why the other side is refused, or undefined. `now` is the real time, milliseconds. */
 export const shiftedJudge =
-  (shift: Duration.Duration, roots: () => ReadonlyArray<X509Certificate>, now: () => number = Date.now) =>
+  (
+    shift: Duration.Duration,
+    usage: "serverAuth" | "clientAuth",
+    roots: () => ReadonlyArray<X509Certificate>,
+    now: () => number = Date.now
+  ) =>
   (socket: TLSSocket): string | undefined => {
     const [leaf, ...intermediates] = shown(socket)
-    if (leaf === undefined) return "tls: client didn't provide a certificate"
+    if (leaf === undefined) return "tls: no certificate was shown"
     if (socket.authorized) return undefined
     const parsed = parseCertificate(leaf)
     if (Either.isLeft(parsed)) return parsed.left.message
     const verdict = verifyChains(parsed.right, {
       roots: poolOf(roots().map((root) => root.raw)),
       intermediates: poolOf(intermediates),
-      at: now() - Duration.toMillis(shift)
+      at: now() - Duration.toMillis(shift),
+      usage
     })
     return Either.isLeft(verdict) ? verdict.left.message : undefined
   }

@@ -53,5 +53,11 @@ export const connect = (target: Node, options?: Client.ConnectOptions) => Client
 export const until = (holds: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => (holds() ? Effect.void : Effect.zipRight(Effect.sleep("2 millis"), until(holds))))
 
+/** The same for what only an effect can tell. */
+export const untilEffect = <A>(look: Effect.Effect<A>, holds: (value: A) => boolean): Effect.Effect<void> =>
+  Effect.flatMap(look, (value) =>
+    holds(value) ? Effect.void : Effect.zipRight(Effect.sleep("2 millis"), untilEffect(look, holds))
+  )
+
 export const page = (target: Node): Effect.Effect<string> =>
   Effect.map(target.metrics.exposition, (exposition) => exposition?.body ?? "")
