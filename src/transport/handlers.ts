@@ -58,13 +58,13 @@ export type ServerStreamHandler<R = never> = (
 export interface ServerCall {
   readonly info: CallInfo
   /** Asks for one more message: answered by `message` or `halfClosed`, never in the stack of a `message` before it. */
-  readonly read: () => void
+  read(): void
   /** Sends a message. False: the reader is slow, wait for `drained` before sending more. */
-  readonly send: (message: Uint8Array) => boolean
+  send(message: Uint8Array): boolean
   /** Ends the call with OK after what was sent. */
-  readonly end: () => void
+  end(): void
   /** Ends the call with a status, chosen from `failure` as for Effects. */
-  readonly fail: (failure: unknown) => void
+  fail(failure: unknown): void
 }
 
 /** What happens on a call. None of these may throw; one that does ends its call with Internal and a log line. */

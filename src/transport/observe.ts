@@ -95,14 +95,14 @@ const batched = (counter: { readonly add: (delta?: number) => void }): (() => vo
 
 /** A Go duration for a log field: `1.234567ms`, `12.5s`, `1m2.5s`. */
 export const durationText = (ms: number): string => {
-  const trim = (value: number, digits: number): string => String(Number(value.toFixed(digits)))
+  const trim = (value: number, scale: number): string => String(Math.round(value * scale) / scale)
   if (ms < 0.001) return `${Math.round(ms * 1e6)}ns`
-  if (ms < 1) return `${trim(ms * 1000, 3)}µs`
-  if (ms < 1000) return `${trim(ms, 6)}ms`
+  if (ms < 1) return `${trim(ms * 1000, 1e3)}µs`
+  if (ms < 1000) return `${trim(ms, 1e6)}ms`
   const seconds = ms / 1000
-  if (seconds < 60) return `${trim(seconds, 9)}s`
+  if (seconds < 60) return `${trim(seconds, 1e9)}s`
   const minutes = Math.floor(seconds / 60)
-  const rest = `${trim(seconds - minutes * 60, 9)}s`
+  const rest = `${trim(seconds - minutes * 60, 1e9)}s`
   return minutes < 60 ? `${minutes}m${rest}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${rest}`
 }
 

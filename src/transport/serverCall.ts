@@ -90,137 +90,167 @@ export interface CallServices {
 
 const noEvents: CallEvents = { message: () => {}, halfClosed: () => {}, closed: () => {} }
 
-/** Serves one call of grpc-js. `base` is its call; nobody else listens to it. */
-export const serveCall = (base: Base, services: CallServices): void => {
-  const { path } = services
-  let observer: CallObserver | undefined
-  let info: Info | undefined
-  let events = noEvents
-  let release: () => void = () => {}
-  let over = false
-  // Reads asked for and not begun, one begun and not answered.
-  let wanted = 0
-  let reading = false
-  let pumping = false
-  let unsent = 0
-  let full = false
+/** One call; also what grpc-js tells of it. A class, for there is one per call and closures add up. */
+class Served implements ServerCall {
+  private observer: CallObserver | undefined
+  private begun: Info | undefined
+  private events = noEvents
+  private release: () => void = nothing
+  private over = false
+  /** Reads asked for and not begun. */
+  private wanted = 0
+  /** A read is begun and not answered. */
+  private reading = false
+  private pumping = false
+  private unsent = 0
+  private full = false
 
-  const finish = (end: CallEnd): void => {
-    over = true
-    release()
-    observer?.ended(end)
-    const { closed } = events
-    events = noEvents
+  constructor(
+    private readonly base: Base,
+    private readonly services: CallServices
+  ) {}
+
+  // ---- For the handler ---------------------------------------------------------------------------------------------
+
+  get info(): CallInfo {
+    if (this.begun === undefined) throw new Error("call used before it began")
+    return this.begun
+  }
+  read(): void {
+    this.wanted += 1
+    this.pump()
+  }
+  send(message: Uint8Array): boolean {
+    if (this.over) return true
+    if (message.byteLength > maxMessageSize) {
+      const details = `grpc: trying to send message larger than max (${message.byteLength} vs. ${maxMessageSize})`
+      this.fail(new GrpcFailure({ code: Code.ResourceExhausted, details }))
+      return true
+    }
+    const size = message.byteLength + perMessage
+    this.unsent += size
+    this.observer?.sent()
+    this.base.sendMessage(message, () => this.taken(size))
+    if (this.unsent >= unsentMark) this.full = true
+    return !this.full
+  }
+  end(): void {
+    this.endWith(Code.OK, "OK", undefined)
+  }
+  fail(failure: unknown): void {
+    const { code, details, error } = failureOf(failure)
+    this.endWith(code, details, error)
+  }
+
+  // ---- From grpc-js ------------------------------------------------------------------------------------------------
+
+  onReceiveMetadata(headers: grpc.Metadata): void {
+    const { services } = this
+    const caller = services.caller(this.base)
+    const begun = new Info(services.path, this.base, headers, caller)
+    this.begun = begun
+    this.observer = services.observe(begun, caller)
+    this.release = services.acquire(() => this.open())
+    if (this.over) this.release()
+  }
+  onReceiveMessage(message: Uint8Array): void {
+    this.reading = false
+    if (this.over) return
+    this.observer?.received()
     try {
-      closed()
+      this.events.message(message)
     } catch (error) {
-      services.defect(path, error)
+      this.broken(error)
+    }
+    this.pump()
+  }
+  onReceiveHalfClose(): void {
+    this.reading = false
+    if (this.over) return
+    try {
+      this.events.halfClosed()
+    } catch (error) {
+      this.broken(error)
     }
   }
-
-  const endWith = (code: number, details: string, error: string | undefined): void => {
-    if (over) return
-    base.sendStatus({ code, details })
-    finish({ code, error })
+  onCancel(): void {
+    const { begun } = this
+    if (this.over) return
+    if (begun !== undefined) begun.cancelled = true
+    const late = begun?.deadline !== undefined && begun.deadline <= Date.now()
+    this.finish(late ? deadlineExceeded : canceled)
   }
 
-  const guard = (callback: () => void): void => {
+  // ---- Inside ------------------------------------------------------------------------------------------------------
+
+  /** The call has its slot. */
+  private open(): void {
+    if (this.over) return
+    this.pumping = true // a read asked for in `open` may be answered at once: hold it until the events are known
     try {
-      callback()
+      const opened = this.services.handler.open(this)
+      // The type says that nothing has changed; `open` may well have ended the call.
+      if (this.isOver()) opened.closed()
+      else this.events = opened
     } catch (error) {
-      services.defect(path, error)
-      endWith(Code.Internal, "internal error", String(error))
+      this.broken(error)
     }
+    this.pumping = false
+    this.pump()
   }
-
+  private isOver(): boolean {
+    return this.over
+  }
   /** Loops instead of recursing: a frame may hold thousands of small messages, each answered in `startRead`'s stack. */
-  const pump = (): void => {
-    if (pumping) return
-    pumping = true
-    while (wanted > 0 && !reading && !over) {
-      wanted -= 1
-      reading = true
-      base.startRead()
+  private pump(): void {
+    if (this.pumping) return
+    this.pumping = true
+    while (this.wanted > 0 && !this.reading && !this.over) {
+      this.wanted -= 1
+      this.reading = true
+      this.base.startRead()
     }
-    pumping = false
+    this.pumping = false
   }
-
-  const call: ServerCall = {
-    get info(): CallInfo {
-      if (info === undefined) throw new Error("call used before it began")
-      return info
-    },
-    read: () => {
-      wanted += 1
-      pump()
-    },
-    send: (message) => {
-      if (over) return true
-      if (message.byteLength > maxMessageSize) {
-        const details = `grpc: trying to send message larger than max (${message.byteLength} vs. ${maxMessageSize})`
-        endWith(Code.ResourceExhausted, details, new GrpcFailure({ code: Code.ResourceExhausted, details }).message)
-        return true
-      }
-      const size = message.byteLength + perMessage
-      unsent += size
-      observer?.sent()
-      base.sendMessage(message, () => {
-        unsent -= size
-        if (full && unsent < unsentMark / 2) {
-          full = false
-          if (!over) guard(() => events.drained?.())
-        }
-      })
-      if (unsent >= unsentMark) full = true
-      return !full
-    },
-    end: () => endWith(Code.OK, "OK", undefined),
-    fail: (failure) => {
-      const { code, details, error } = failureOf(failure)
-      endWith(code, details, error)
+  /** The network has taken a message. */
+  private taken(size: number): void {
+    this.unsent -= size
+    if (!this.full || this.unsent >= unsentMark / 2) return
+    this.full = false
+    if (this.over) return
+    try {
+      this.events.drained?.()
+    } catch (error) {
+      this.broken(error)
     }
   }
-
-  base.start({
-    onReceiveMetadata: (headers) => {
-      const caller = services.caller(base)
-      const begun = new Info(path, base, headers, caller)
-      info = begun
-      observer = services.observe(begun, caller)
-      release = services.acquire(() => {
-        if (over) return
-        pumping = true // a read asked for in `open` may be answered at once: hold it until the events are known
-        guard(() => {
-          const opened = services.handler.open(call)
-          if (over) opened.closed()
-          else events = opened
-        })
-        pumping = false
-        pump()
-      })
-      if (over) release()
-    },
-    onReceiveMessage: (message: Uint8Array) => {
-      reading = false
-      if (over) return
-      observer?.received()
-      guard(() => events.message(message))
-      pump()
-    },
-    onReceiveHalfClose: () => {
-      reading = false
-      if (over) return
-      guard(() => events.halfClosed())
-    },
-    onCancel: () => {
-      if (info !== undefined) info.cancelled = !over
-      if (over) return
-      const late = info?.deadline !== undefined && info.deadline <= Date.now()
-      finish(
-        late
-          ? { code: Code.DeadlineExceeded, error: "context deadline exceeded" }
-          : { code: Code.Canceled, error: "context canceled" }
-      )
+  private broken(error: unknown): void {
+    this.services.defect(this.services.path, error)
+    this.endWith(Code.Internal, "internal error", String(error))
+  }
+  private endWith(code: number, details: string, error: string | undefined): void {
+    if (this.over) return
+    this.base.sendStatus({ code, details })
+    this.finish(code === Code.OK ? ok : { code, error })
+  }
+  private finish(end: CallEnd): void {
+    this.over = true
+    this.release()
+    this.observer?.ended(end)
+    const { events } = this
+    this.events = noEvents
+    try {
+      events.closed()
+    } catch (error) {
+      this.services.defect(this.services.path, error)
     }
-  })
+  }
 }
+
+const nothing = (): void => {}
+const ok: CallEnd = { code: Code.OK, error: undefined }
+const canceled: CallEnd = { code: Code.Canceled, error: "context canceled" }
+const deadlineExceeded: CallEnd = { code: Code.DeadlineExceeded, error: "context deadline exceeded" }
+
+/** Serves one call of grpc-js. `base` is its call; nobody else listens to it. */
+export const serveCall = (base: Base, services: CallServices): void => base.start(new Served(base, services))
