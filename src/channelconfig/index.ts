@@ -11,8 +11,24 @@ export * from "./capabilities.js"
 export * from "./channelTemplate.js"
 export * from "./computeUpdate.js"
 export * from "./errors.js"
+export * from "./genesis.js"
 export { formatGoDuration, parseGoDuration } from "./goDuration.js"
 export { validateChannelId, validateConfigId } from "./ids.js"
+export {
+  type ConfigtxSource,
+  loadOrganizations,
+  loadProfile,
+  missingFile,
+  missingProfile
+} from "./profile/configtxYaml.js"
+export {
+  newApplicationOrgGroup,
+  newChannelGroup,
+  newConsortiumOrgGroup,
+  newOrdererOrgGroup,
+  type Warn
+} from "./profile/encoder.js"
+export type { OrdererSpec, OrganizationSpec, PolicySpec, Profile } from "./profile/Profile.js"
 export * from "./sections.js"
 export {
   type Config,
