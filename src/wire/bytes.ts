@@ -1,15 +1,28 @@
 /** Small functions on bytes that every folder needs: comparing, joining, hex, strict UTF-8. */
 import { createHash } from "node:crypto"
-import { EMPTY, WireError } from "./codec.js"
+import { WireError } from "./errors.js"
+
+/** The value of every absent byte field. */
+export const EMPTY: Uint8Array = new Uint8Array(0)
 
 /** Negative, zero or positive as `a` sorts before, with or after `b`, byte by byte. */
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b)
 
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0
 
+/** Surrogates stand for code points above U+FFFF: moved behind the units U+E000 to U+FFFF, units sort as UTF-8 does. */
+const rank = (unit: number): number => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)
+
 /** Order of strings by their UTF-8 bytes: Go's order, which JavaScript's differs from above U+FFFF. */
-export const compareUtf8 = (a: string, b: string): number =>
-  a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+export const compareUtf8 = (a: string, b: string): number => {
+  const shorter = Math.min(a.length, b.length)
+  for (let i = 0; i < shorter; i++) {
+    const x = a.charCodeAt(i)
+    const y = b.charCodeAt(i)
+    if (x !== y) return rank(x) - rank(y)
+  }
+  return a.length - b.length
+}
 
 export const concatBytes = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => Buffer.concat(parts)
 
@@ -20,7 +33,11 @@ export const copyBytes = (bytes: Uint8Array): Uint8Array =>
 export const toHex = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
 
-export const fromHex = (text: string): Uint8Array => Buffer.from(text, "hex")
+/** Bytes of hex digits in either case; throws {@link WireError} for anything else. */
+export const fromHex = (text: string): Uint8Array => {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) throw new WireError("invalid hex string")
+  return Buffer.from(text, "hex")
+}
 
 export const utf8 = (text: string): Uint8Array => (text === "" ? EMPTY : Buffer.from(text, "utf8"))
 
