@@ -4,12 +4,13 @@
  */
 import * as Either from "effect/Either"
 import type { ApplicationCapabilities } from "../channelconfig/index.js"
+import { type NamespaceSet, readWriteSet } from "../ledger/rwset/index.js"
 import { signedByAnyMember } from "../policy/index.js"
 import { ccprovider, common, protos } from "../wire/index.js"
 import * as raw from "../wire/raw.js"
 import type { EndorserTransaction, OpenedTransaction } from "./message.js"
-import { type NamespaceSet, readWriteSet, writesTo } from "./rwset.js"
 import type { SystemChaincodeNames, ValidationState } from "./state.js"
+import { writesTo } from "./writes.js"
 
 const Code = protos.TxValidationCode
 

@@ -5,10 +5,10 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ApplicationCapabilities } from "../channelconfig/index.js"
+import type { NamespaceSet } from "../ledger/rwset/index.js"
 import type { SignedData, Verify } from "../policy/index.js"
 import type { ExecutionFailure, PolicyFailure } from "./errors.js"
 import type { EndorserTransaction, OpenedTransaction } from "./message.js"
-import type { NamespaceSet } from "./rwset.js"
 import type { ValidationState } from "./state.js"
 
 /** One namespace of one transaction, with everything that was taken apart already. */

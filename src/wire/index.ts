@@ -3,7 +3,7 @@
  * `.encode(partial)`, `.create(partial)`, and the interface of the same name. See README.md.
  */
 
-export type { EnumInfo, FieldInfo, Init, MessageInfo, MessageType } from "./codec.js"
+export type { EnumInfo, FieldInfo, Init, MessageInfo, MessageType, ScalarKind } from "./codec.js"
 export { EMPTY, WireError } from "./codec.js"
 export {
   ccprovider,
@@ -15,6 +15,7 @@ export {
   kvrwset,
   msp,
   orderer,
+  privacyenabledstate,
   protos,
   queryresult,
   rwset,

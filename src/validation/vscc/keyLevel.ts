@@ -2,11 +2,12 @@
  * Endorsement checks of one namespace: the chaincode's policy and, from V1_3 on, policies of single keys. Pure.
  * Source: peer-endorse-validate.md 3.11 rules 2-5; statebased/validator_keylevel.go.
  */
+
+import type { NamespaceSet } from "../../ledger/rwset/index.js"
 import { msp } from "../../wire/index.js"
 import { toHex } from "../../wire/protoutil.js"
 import { ExecutionFailure, PolicyFailure } from "../errors.js"
 import type { PluginFailure, PluginInput } from "../plugin.js"
-import type { NamespaceSet } from "../rwset.js"
 
 const VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 
