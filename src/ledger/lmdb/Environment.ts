@@ -1,0 +1,248 @@
+/**
+ * One LMDB environment: sub-databases of raw bytes, snapshots for readers, one synchronous write transaction per batch.
+ * The only module that imports `lmdb`. Traps it takes care of (design.md section 6): empty and long keys (keys.ts);
+ * a batch is complete before the transaction starts, because only `transactionSync` rolls back on a throw; cursors are
+ * closed with their snapshot, because an open one would pin pages for ever.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as lmdb from "lmdb"
+import { closing } from "../../runtime/closing.js"
+import { LmdbCommitFailed, LmdbOpenFailed } from "./errors.js"
+import { damageOf } from "./inspect.js"
+import { encodeKey, isLong, type Level, levelOf, levelRangeOf, markersOf, readStored } from "./keys.js"
+
+type Store = lmdb.Database<Uint8Array, Uint8Array>
+
+/** A named sub-database of an environment. Opaque: used as an argument of batches and snapshots. */
+export class Table {
+  constructor(
+    readonly name: string,
+    /** @internal */ readonly store: Store
+  ) {}
+}
+
+export interface Entry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+export interface EnvironmentOptions {
+  /** Folder of the environment; made when absent. */
+  readonly path: string
+  /** Sub-databases; opened (and made) with the environment. */
+  readonly tables: ReadonlyArray<string>
+  /** Snapshots that may be open at once. Default 4000 (tried with 3,000). */
+  readonly maxReaders?: number
+}
+
+/** Puts and deletes that are committed together. Holds references: do not change the arrays before the commit. */
+export class Batch {
+  /** @internal */ readonly tables: Array<Table> = []
+  /** @internal */ readonly keys: Array<Uint8Array | undefined> = []
+  /** @internal */ readonly values: Array<Uint8Array | undefined> = []
+
+  put(table: Table, key: Uint8Array, value: Uint8Array): void {
+    this.tables.push(table)
+    this.keys.push(key)
+    this.values.push(value)
+  }
+  delete(table: Table, key: Uint8Array): void {
+    this.tables.push(table)
+    this.keys.push(key)
+    this.values.push(undefined)
+  }
+  /** Empties a table. */
+  clear(table: Table): void {
+    this.tables.push(table)
+    this.keys.push(undefined)
+    this.values.push(undefined)
+  }
+  get size(): number {
+    return this.tables.length
+  }
+}
+
+/** An ordered scan; undefined at the end. Belongs to its snapshot and ends with it. */
+export interface Cursor {
+  readonly next: () => Entry | undefined
+  readonly close: () => void
+}
+
+const emptyCursor: Cursor = { next: () => undefined, close: () => {} }
+
+/** A consistent view of the whole environment, not moved by later commits. Close it: it pins pages while open. */
+export class Snapshot {
+  private readonly open = new Set<Cursor>()
+  private readonly options: { readonly transaction: lmdb.Transaction }
+  private done = false
+
+  /** @internal */
+  constructor(transaction: lmdb.Transaction) {
+    this.options = { transaction }
+  }
+
+  get closed(): boolean {
+    return this.done
+  }
+
+  /** The value of a key, a copy of its own; undefined when absent. */
+  get(table: Table, key: Uint8Array): Uint8Array | undefined {
+    if (this.done) throw new Error("LMDB snapshot used after its end")
+    return table.store.get(encodeKey(key), this.options)
+  }
+
+  /** Entries with start <= key < end in byte order; undefined bounds are open. */
+  range(table: Table, start?: Uint8Array, end?: Uint8Array): Cursor {
+    if (this.done) throw new Error("LMDB snapshot used after its end")
+    if (start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0) return emptyCursor
+    const levels: Array<{ readonly level: Level; readonly entries: Iterator<{ key: Uint8Array; value: Uint8Array }> }> =
+      []
+    const enter = (level: Level) => {
+      const entries = table.store.getRange({
+        start: level.start,
+        end: level.end,
+        transaction: this.options.transaction
+      })
+      levels.push({ level, entries: entries[Symbol.iterator]() })
+    }
+    enter(levelOf(new Uint8Array(0), start, end))
+    const cursor: Cursor = {
+      next: () => {
+        for (;;) {
+          const top = levels[levels.length - 1]
+          if (top === undefined) return undefined
+          const step = top.entries.next()
+          if (step.done === true) {
+            levels.pop()
+            if (levels.length === 0) this.open.delete(cursor)
+            continue
+          }
+          const found = readStored(top.level, step.value.key)
+          if (found instanceof Uint8Array) return { key: found, value: step.value.value }
+          enter(found)
+        }
+      },
+      close: () => {
+        for (const { entries } of levels.splice(0)) entries.return?.()
+        this.open.delete(cursor)
+      }
+    }
+    this.open.add(cursor)
+    return cursor
+  }
+
+  /** Ends the snapshot and its cursors; again is harmless. */
+  close(): void {
+    if (this.done) return
+    for (const cursor of [...this.open]) cursor.close()
+    this.done = true
+    this.options.transaction.done()
+  }
+}
+
+/** An open environment. All calls are synchronous; the methods of a closed environment throw. */
+export class Environment {
+  private readonly byName = new Map<string, Table>()
+
+  /** @internal */
+  constructor(
+    readonly path: string,
+    private readonly root: lmdb.RootDatabase<Uint8Array, Uint8Array>,
+    names: ReadonlyArray<string>
+  ) {
+    for (const name of names) {
+      this.byName.set(
+        name,
+        new Table(name, root.openDB<Uint8Array, Uint8Array>(name, { keyEncoding: "binary", encoding: "binary" }))
+      )
+    }
+  }
+
+  /** A table named in the options; another name is a mistake of the caller. */
+  table(name: string): Table {
+    const table = this.byName.get(name)
+    if (table === undefined) throw new Error(`LMDB table ${name} was not opened in ${this.path}`)
+    return table
+  }
+
+  snapshot(): Snapshot {
+    return new Snapshot(this.root.useReadTransaction())
+  }
+
+  /** The newest committed value of a key. */
+  get(table: Table, key: Uint8Array): Uint8Array | undefined {
+    return table.store.get(encodeKey(key))
+  }
+
+  /**
+   * Applies a batch in one write transaction that is on disk when this returns.
+   * @throws LmdbCommitFailed; then nothing of the batch was applied
+   */
+  commit(batch: Batch): void {
+    try {
+      this.root.transactionSync(() => {
+        for (let i = 0; i < batch.tables.length; i++) {
+          const table = batch.tables[i]
+          if (table === undefined) continue
+          const key = batch.keys[i]
+          const value = batch.values[i]
+          if (key === undefined) table.store.clearSync()
+          else if (value === undefined) remove(table.store, key)
+          else put(table.store, key, value)
+        }
+      })
+    } catch (cause) {
+      throw new LmdbCommitFailed({ path: this.path, cause })
+    }
+  }
+
+  /** @internal */
+  close(): Promise<void> {
+    return this.root.close()
+  }
+}
+
+const marker = Uint8Array.of(1)
+
+const put = (store: Store, key: Uint8Array, value: Uint8Array): void => {
+  if (isLong(key)) for (const stored of markersOf(key)) store.putSync(stored, marker)
+  store.putSync(encodeKey(key), value)
+}
+
+const remove = (store: Store, key: Uint8Array): void => {
+  store.removeSync(encodeKey(key))
+  if (!isLong(key)) return
+  const markers = markersOf(key)
+  for (let depth = markers.length; depth > 0; depth--) {
+    for (const _ of store.getKeys({ ...levelRangeOf(key, depth), limit: 1 })) return
+    const stored = markers[depth - 1]
+    if (stored !== undefined) store.removeSync(stored)
+  }
+}
+
+/** Opens an environment for the scope. Lock the folder first (FolderLock): LMDB itself lets two processes in. */
+export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Environment, LmdbOpenFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const damage = damageOf(options.path)
+        if (damage !== undefined) throw new Error(damage)
+        return new Environment(
+          options.path,
+          lmdb.open<Uint8Array, Uint8Array>({
+            path: options.path,
+            noSubdir: false,
+            maxDbs: options.tables.length + 2,
+            maxReaders: options.maxReaders ?? 4000,
+            keyEncoding: "binary",
+            encoding: "binary",
+            overlappingSync: false
+          }),
+          options.tables
+        )
+      },
+      catch: (cause) => new LmdbOpenFailed({ path: options.path, cause })
+    }),
+    (environment) => closing(`LMDB environment ${options.path}`, () => environment.close())
+  )

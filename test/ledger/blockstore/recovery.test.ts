@@ -1,0 +1,201 @@
+/** Crashes and damage: what open does with block files that are not what the index says. */
+
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { BlockStoreProvider, layerFile, layerRam, openFileBlockStore } from "../../../src/ledger/blockstore/index.js"
+import { toHex } from "../../../src/wire/protoutil.js"
+import { simpleChain } from "../blocks.js"
+import { inScope, run, tempDir } from "../support.js"
+
+const chain = simpleChain(12)
+const open = (folder: string) => openFileBlockStore("ch", folder, { maxFileSize: 1000 })
+
+/** A folder with the whole chain, closed. */
+const written = (folder: string, count = chain.length) =>
+  Effect.promise(async () => {
+    const store = await inScope(open(folder))
+    for (const block of chain.slice(0, count)) await Effect.runPromise(store.value.append(block))
+    await store.close()
+  })
+
+const filesOf = (folder: string) =>
+  fs
+    .readdirSync(folder)
+    .filter((name) => name.startsWith("blocks_"))
+    .sort()
+    .map((name) => path.join(folder, name))
+
+const expectChain = (folder: string, count: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const store = yield* open(folder)
+      expect(store.height()).toBe(BigInt(count))
+      for (let i = 0; i < count; i++)
+        expect(toHex(yield* store.get(BigInt(i)))).toBe(toHex(chain[i] ?? Buffer.from("")))
+      // and it goes on
+      const next = chain[count]
+      if (next !== undefined) yield* store.append(next)
+    })
+  )
+
+describe("recovery at open", () => {
+  it("rebuilds a removed index from the files", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = path.join(yield* tempDir, "ch")
+        yield* written(folder)
+        fs.rmSync(path.join(folder, "index"), { recursive: true })
+        yield* expectChain(folder, chain.length)
+      })
+    ))
+
+  it("keeps whole blocks only when files are cut at random points and the index is gone", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean(), (share, zeros) =>
+        run(
+          Effect.gen(function* () {
+            const folder = path.join(yield* tempDir, "ch")
+            yield* written(folder, 9)
+            fs.rmSync(path.join(folder, "index"), { recursive: true })
+            const last = filesOf(folder).at(-1) ?? ""
+            const size = fs.statSync(last).size
+            const cut = Math.floor(size * share)
+            const before = fs.readFileSync(last)
+            fs.truncateSync(last, cut)
+            if (zeros) fs.truncateSync(last, size + 4096)
+            const after = fs.readFileSync(last)
+            let whole = 0
+            let at = 0
+            for (const file of filesOf(folder).slice(0, -1)) {
+              const bytes = fs.readFileSync(file)
+              for (let p = 0; p < bytes.length; p += 12 + bytes.readUInt32BE(p)) whole += 1
+            }
+            for (let n = whole; n < 9; n++) {
+              at += 12 + (chain[n]?.length ?? 0)
+              // zeros may happen to be what was cut
+              if (before.subarray(0, at).equals(after.subarray(0, at))) whole += 1
+              else break
+            }
+            yield* expectChain(folder, whole)
+            yield* expectChain(folder, Math.min(whole + 1, chain.length))
+          })
+        )
+      ),
+      { numRuns: 25 }
+    )
+  })
+
+  it("takes in a block that was written but not indexed", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = path.join(yield* tempDir, "ch")
+        yield* written(folder, 5)
+        const index = path.join(yield* tempDir, "index")
+        fs.cpSync(path.join(folder, "index"), index, { recursive: true })
+        yield* written2(folder)
+        fs.rmSync(path.join(folder, "index"), { recursive: true })
+        fs.cpSync(index, path.join(folder, "index"), { recursive: true })
+        yield* expectChain(folder, 7)
+      })
+    ))
+
+  it("names channel, block and remedy for a flipped byte, and serves nothing of it", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = path.join(yield* tempDir, "ch")
+        yield* written(folder)
+        const file = filesOf(folder)[0] ?? ""
+        const bytes = fs.readFileSync(file)
+        const at = 12 + Math.floor(bytes.readUInt32BE(0) / 2)
+        bytes[at] = (bytes[at] ?? 0) ^ 1
+        fs.writeFileSync(file, bytes)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const store = yield* open(folder)
+            const error = yield* Effect.flip(store.get(0n))
+            expect(error._tag).toBe("BlockFilesDamaged")
+            expect(error.message).toMatch(/channel ch: block \[0\] in .*blocks_000000 is damaged .*check sum.*restore/)
+            expect(toHex(yield* store.get(1n))).toBe(toHex(chain[1] ?? Buffer.from("")))
+          })
+        )
+        fs.rmSync(path.join(folder, "index"), { recursive: true })
+        const error = yield* Effect.flip(Effect.scoped(open(folder)))
+        expect(error.message).toMatch(/block \[0\]/)
+      })
+    ))
+
+  it("refuses files that end before what the index knows", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = path.join(yield* tempDir, "ch")
+        yield* written(folder)
+        fs.truncateSync(filesOf(folder).at(-1) ?? "", 10)
+        const error = yield* Effect.flip(Effect.scoped(open(folder)))
+        expect(error._tag).toBe("BlockFilesDamaged")
+      })
+    ))
+})
+
+const written2 = (folder: string) =>
+  Effect.promise(async () => {
+    const store = await inScope(open(folder))
+    for (const block of chain.slice(5, 7)) await Effect.runPromise(store.value.append(block))
+    await store.close()
+  })
+
+describe("providers", () => {
+  it("keeps channels apart, lists them in byte order and locks the root", () =>
+    run(
+      Effect.gen(function* () {
+        const root = yield* tempDir
+        const use = Effect.gen(function* () {
+          const provider = yield* BlockStoreProvider
+          for (const channel of ["b", "a"]) {
+            const store = yield* provider.getOrCreate(channel)
+            expect(yield* provider.getOrCreate(channel)).toBe(store)
+            for (const block of chain.slice(0, channel === "a" ? 2 : 3)) yield* store.append(block)
+            expect((yield* Effect.flip(store.getByTxId("tx1"))).message).toBe("attribute not indexed")
+          }
+          expect((yield* Effect.flip(provider.getOrCreate("../x")))._tag).toBe("StoreFailed")
+          expect((yield* Effect.flip(Effect.provide(Effect.void, layerFile({ root }))))._tag).toBe("FolderLocked")
+        })
+        yield* Effect.provide(use, layerFile({ root }))
+        const again = Effect.gen(function* () {
+          const provider = yield* BlockStoreProvider
+          expect(yield* provider.list).toEqual(["a", "b"])
+          expect((yield* provider.getOrCreate("a")).height()).toBe(2n)
+          expect((yield* provider.getOrCreate("b")).height()).toBe(3n)
+        })
+        yield* Effect.provide(again, layerFile({ root }))
+      })
+    ))
+
+  it("refuses newer layouts and folders of Go nodes", () =>
+    run(
+      Effect.gen(function* () {
+        const root = yield* tempDir
+        fs.writeFileSync(path.join(root, "FORMAT"), "fabric-effect blocks 2\n")
+        expect((yield* Effect.flip(Effect.provide(Effect.void, layerFile({ root }))))._tag).toBe("FormatUnknown")
+        fs.rmSync(path.join(root, "FORMAT"))
+        fs.mkdirSync(path.join(root, "index"))
+        fs.writeFileSync(path.join(root, "index", "CURRENT"), "MANIFEST-000000\n")
+        const error = yield* Effect.flip(Effect.provide(Effect.void, layerFile({ root })))
+        expect(error.message).toContain("ledger import --from")
+      })
+    ))
+
+  it("ram: forgets all but the last blocks", () =>
+    run(
+      Effect.gen(function* () {
+        const provider = yield* BlockStoreProvider
+        const store = yield* provider.getOrCreate("ch")
+        for (const block of chain) yield* store.append(block)
+        expect(store.height()).toBe(12n)
+        expect((yield* Effect.flip(store.get(8n)))._tag).toBe("NotFoundInIndex")
+        expect(toHex(yield* store.get(9n))).toBe(toHex(chain[9] ?? Buffer.from("")))
+      }).pipe(Effect.provide(layerRam({ historySize: 3 })))
+    ))
+})

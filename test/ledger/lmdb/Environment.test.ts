@@ -1,0 +1,213 @@
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import {
+  Batch,
+  type Environment,
+  LmdbCommitFailed,
+  openEnvironment,
+  type Snapshot,
+  type Table
+} from "../../../src/ledger/lmdb/index.js"
+import { inScope, run, tempDir, text, utf8 } from "../support.js"
+
+const all = (snapshot: Snapshot, table: Table, start?: Uint8Array, end?: Uint8Array) => {
+  const cursor = snapshot.range(table, start, end)
+  const entries: Array<[string, string]> = []
+  for (let entry = cursor.next(); entry !== undefined; entry = cursor.next())
+    entries.push([Buffer.from(entry.key).toString("hex"), Buffer.from(entry.value).toString("hex")])
+  return entries
+}
+
+const open = (dir: string) => openEnvironment({ path: path.join(dir, "env"), tables: ["a", "b"] })
+
+const put = (env: Environment, table: Table, ...entries: ReadonlyArray<readonly [string, string]>) => {
+  const batch = new Batch()
+  for (const [key, value] of entries) batch.put(table, utf8(key), utf8(value))
+  env.commit(batch)
+}
+
+describe("Environment", () => {
+  it("keeps a snapshot apart from later commits, in the same tick and later", () =>
+    run(
+      Effect.gen(function* () {
+        const env = yield* open(yield* tempDir)
+        const table = env.table("a")
+        put(env, table, ["k", "1"])
+        const first = env.snapshot()
+        put(env, table, ["k", "2"])
+        const second = env.snapshot()
+        const read = (snapshot: Snapshot) => text(snapshot.get(table, utf8("k")) ?? utf8("absent"))
+        expect([read(first), read(second)]).toEqual(["1", "2"])
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+        put(env, table, ["k", "3"])
+        expect([read(first), read(second), text(env.get(table, utf8("k")) ?? utf8(""))]).toEqual(["1", "2", "3"])
+        first.close()
+        first.close()
+        second.close()
+        expect(() => first.get(table, utf8("k"))).toThrow("after its end")
+      })
+    ))
+
+  it("takes empty keys and values and 100 MiB values while a snapshot is open", () =>
+    run(
+      Effect.gen(function* () {
+        const env = yield* open(yield* tempDir)
+        const table = env.table("a")
+        const snapshot = env.snapshot()
+        const big = new Uint8Array(100 * 1024 * 1024).fill(7)
+        const batch = new Batch()
+        batch.put(table, new Uint8Array(0), new Uint8Array(0))
+        batch.put(table, utf8("big"), big)
+        env.commit(batch)
+        expect(snapshot.get(table, utf8("big"))).toBeUndefined()
+        expect(env.get(table, new Uint8Array(0))?.length).toBe(0)
+        expect(env.get(table, utf8("big"))?.length).toBe(big.length)
+        snapshot.close()
+      })
+    ))
+
+  it("rolls a failed batch back as a whole and goes on", () =>
+    run(
+      Effect.gen(function* () {
+        const env = yield* open(yield* tempDir)
+        const table = env.table("a")
+        const batch = new Batch()
+        batch.put(table, utf8("x"), utf8("1"))
+        // a value that is no byte array: what a programming error would look like
+        Object.assign(batch.values, { 1: 7 })
+        batch.tables.push(table)
+        batch.keys.push(utf8("y"))
+        expect(() => env.commit(batch)).toThrow(LmdbCommitFailed)
+        expect(env.get(table, utf8("x"))).toBeUndefined()
+        put(env, table, ["z", "1"])
+        expect(env.get(table, utf8("z"))).toBeDefined()
+      })
+    ))
+
+  it("clears one table and keeps the other; keeps both over a restart", async () => {
+    await run(
+      Effect.gen(function* () {
+        const dir = yield* tempDir
+        const first = yield* Effect.promise(() => inScope(open(dir)))
+        const env = first.value
+        put(env, env.table("a"), ["k", "1"])
+        put(env, env.table("b"), ["k", "2"])
+        const batch = new Batch()
+        batch.clear(env.table("a"))
+        batch.put(env.table("a"), utf8("new"), utf8("3"))
+        env.commit(batch)
+        yield* Effect.promise(first.close)
+        const again = yield* open(dir)
+        expect(again.get(again.table("a"), utf8("k"))).toBeUndefined()
+        expect(text(again.get(again.table("a"), utf8("new")) ?? utf8(""))).toBe("3")
+        expect(text(again.get(again.table("b"), utf8("k")) ?? utf8(""))).toBe("2")
+      })
+    )
+  })
+
+  it("names the folder when it cannot be opened", () =>
+    run(
+      Effect.gen(function* () {
+        const dir = yield* tempDir
+        const file = path.join(dir, "env", "data.mdb")
+        const first = yield* Effect.promise(() => inScope(open(dir)))
+        put(first.value, first.value.table("a"), ["k", "v".repeat(50_000)])
+        yield* Effect.promise(first.close)
+        const sound = fs.readFileSync(file)
+        for (const bytes of [
+          Buffer.alloc(8192, 0x5a),
+          sound.subarray(0, 5000),
+          sound.subarray(0, 8192),
+          Buffer.alloc(10)
+        ]) {
+          fs.writeFileSync(file, bytes)
+          const error = yield* Effect.flip(open(dir))
+          expect(error._tag).toBe("LmdbOpenFailed")
+          expect(error.message).toContain(path.join(dir, "env"))
+        }
+      })
+    ))
+})
+
+// ---- Model: any keys, in byte order ----------------------------------------------------------------------------
+
+const piece = fc.constantFrom(
+  "",
+  "a",
+  "b",
+  "\x00",
+  "\x01",
+  "\xff",
+  "p".repeat(1899),
+  "p".repeat(1900),
+  "p".repeat(1901),
+  "q".repeat(3801)
+)
+const anyKey = fc.array(piece, { maxLength: 4 }).map((parts) => Buffer.from(parts.join(""), "latin1"))
+const operation = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ put: anyKey, value: fc.uint8Array({ maxLength: 5 }) }) },
+  { weight: 2, arbitrary: fc.record({ remove: anyKey }) }
+)
+
+describe("keys of any length", () => {
+  it("behave like a sorted map (model)", () =>
+    run(
+      Effect.gen(function* () {
+        const env = yield* open(yield* tempDir)
+        const table = env.table("a")
+        fc.assert(
+          fc.property(
+            fc.array(fc.array(operation, { maxLength: 8 }), { maxLength: 6 }),
+            fc.array(fc.tuple(fc.option(anyKey), fc.option(anyKey)), { maxLength: 6 }),
+            (batches, ranges) => {
+              const model = new Map<string, string>()
+              const start = new Batch()
+              start.clear(table)
+              env.commit(start)
+              for (const operations of batches) {
+                const batch = new Batch()
+                for (const op of operations) {
+                  if ("put" in op) {
+                    batch.put(table, op.put, op.value)
+                    model.set(op.put.toString("hex"), Buffer.from(op.value).toString("hex"))
+                  } else {
+                    batch.delete(table, op.remove)
+                    model.delete(op.remove.toString("hex"))
+                  }
+                }
+                env.commit(batch)
+              }
+              const snapshot = env.snapshot()
+              try {
+                for (const [from, to] of [[null, null] as const, ...ranges]) {
+                  const expected = [...model]
+                    .filter(([key]) => from === null || Buffer.compare(Buffer.from(key, "hex"), from) >= 0)
+                    .filter(([key]) => to === null || Buffer.compare(Buffer.from(key, "hex"), to) < 0)
+                    .sort(([a], [b]) => Buffer.compare(Buffer.from(a, "hex"), Buffer.from(b, "hex")))
+                  expect(all(snapshot, table, from ?? undefined, to ?? undefined)).toEqual(expected)
+                }
+                for (const [key, value] of model)
+                  expect(Buffer.from(snapshot.get(table, Buffer.from(key, "hex")) ?? []).toString("hex")).toBe(value)
+              } finally {
+                snapshot.close()
+              }
+            }
+          ),
+          { numRuns: 150 }
+        )
+        // when all long keys are gone, no marker stays behind
+        const everything = new Batch()
+        everything.clear(table)
+        const long = utf8("p".repeat(6000))
+        everything.put(table, long, utf8("1"))
+        everything.delete(table, long)
+        env.commit(everything)
+        const left = env.snapshot()
+        expect([...table.store.getKeys({})].length).toBe(0)
+        left.close()
+      })
+    ))
+})
