@@ -85,7 +85,6 @@ const parse = (der: Uint8Array): Certificate => {
   const tbs = signed.content
   const version = parseVersion(tbs)
   const serialNumber = tbs.integer() ?? malformed("x509: malformed serial number")
-  if (serialNumber < 0n) malformed("x509: negative serial number")
   const inner = tbs.element(Tag.SEQUENCE) ?? malformed("x509: malformed signature algorithm identifier")
   const algorithm = input.element(Tag.SEQUENCE) ?? malformed("x509: malformed algorithm identifier")
   if (!sameBytes(inner.content.rest, algorithm.content.rest)) {

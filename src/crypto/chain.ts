@@ -9,6 +9,7 @@ import { hex, latin1, sameBytes } from "./der.js"
 import { ChainRefused } from "./errors.js"
 import { ExtendedKeyUsage, KeyUsage } from "./extensions.js"
 import { sha256 } from "./hash.js"
+import { ATTRIBUTE, valuesOf } from "./name.js"
 import { constraintBreach } from "./nameConstraints.js"
 import { signatureFault } from "./signatureAlgorithm.js"
 
@@ -126,41 +127,61 @@ const alreadyInChain = (candidate: Certificate, chain: Chain): boolean => {
   return false
 }
 
+/** What one step of the search found: chains, or why there are none. */
+interface Found {
+  readonly chains: ReadonlyArray<Chain>
+  readonly fault: string | undefined
+}
+
+const LIMIT_REACHED = "x509: signature check attempts limit reached while verifying certificate chain"
+
 /** Enumerates chains depth first; stops for good at the limit of checks. */
 class Search {
-  readonly chains: Array<Chain> = []
-  hint: string | undefined
-  exhausted = false
   #checks = 0
 
   constructor(readonly options: VerifyOptions) {}
 
-  extend(below: Chain): void {
-    const child = below[below.length - 1]
-    if (child === undefined) return
-    for (const candidate of this.options.roots.parentsOf(child)) {
-      if (!this.#fits(candidate, "root", below, child)) continue
-      this.chains.push([...below, candidate])
+  /** All chains upwards from the last certificate of `below`. The reason of a failure is the last candidate's, as in Go. */
+  extend(below: Chain, child: Certificate): Found {
+    const chains: Array<Chain> = []
+    let fault: string | undefined
+    let hint = ""
+    const candidates = [
+      ...this.options.roots.parentsOf(child).map((parent) => ({ parent, role: "root" as const })),
+      ...this.options.intermediates.parentsOf(child).map((parent) => ({ parent, role: "intermediate" as const }))
+    ]
+    for (const { parent, role } of candidates) {
+      this.#checks++
+      if (this.#checks > MAX_SIGNATURE_CHECKS) {
+        fault = LIMIT_REACHED
+        break
+      }
+      if (parent.publicKey.kind === "unknown" || alreadyInChain(parent, below)) continue
+      const signature = parentFault(child, parent)
+      if (signature === undefined) fault = certificateFault(parent, role, below, this.options.at)
+      const reason = signature ?? fault
+      if (reason !== undefined) {
+        if (hint === "") hint = hintOf(reason, parent)
+        continue
+      }
+      if (role === "root") {
+        chains.push([...below, parent])
+        continue
+      }
+      const above = this.extend([...below, parent], parent)
+      chains.push(...above.chains)
+      fault = above.fault
+      if (fault === LIMIT_REACHED) break
     }
-    if (this.exhausted) return
-    for (const candidate of this.options.intermediates.parentsOf(child)) {
-      if (this.#fits(candidate, "intermediate", below, child)) this.extend([...below, candidate])
-      if (this.exhausted) return
-    }
+    if (chains.length > 0) return { chains, fault: undefined }
+    return { chains, fault: fault ?? `x509: certificate signed by unknown authority${hint}` }
   }
+}
 
-  #fits(candidate: Certificate, role: "root" | "intermediate", below: Chain, child: Certificate): boolean {
-    this.#checks++
-    if (this.#checks > MAX_SIGNATURE_CHECKS) {
-      this.exhausted = true
-      return false
-    }
-    if (candidate.publicKey.kind === "unknown" || alreadyInChain(candidate, below)) return false
-    const fault = parentFault(child, candidate) ?? certificateFault(candidate, role, below, this.options.at)
-    if (fault === undefined) return true
-    this.hint ??= `${fault}" while trying to verify candidate authority certificate "${candidate.subject.commonName}`
-    return false
-  }
+const hintOf = (reason: string, parent: Certificate): string => {
+  const [organization] = valuesOf(parent.subject, ATTRIBUTE.organization)
+  const name = parent.subject.commonName || organization || `serial:${parent.serialNumber}`
+  return ` (possibly because of "${reason}" while trying to verify candidate authority certificate "${name}")`
 }
 
 const allows = (chain: Chain, usage: "serverAuth" | "clientAuth"): boolean =>
@@ -199,16 +220,9 @@ export const verifyChains = (
   let candidates: ReadonlyArray<Chain>
   if (options.roots.has(certificate)) candidates = [[certificate]]
   else {
-    const search = new Search(options)
-    search.extend([certificate])
-    if (search.chains.length === 0) {
-      if (search.exhausted) {
-        return refused("x509: signature check attempts limit reached while verifying certificate chain")
-      }
-      const hint = search.hint === undefined ? "" : ` (possibly because of "${search.hint}")`
-      return refused(`x509: certificate signed by unknown authority${hint}`)
-    }
-    candidates = search.chains
+    const found = new Search(options).extend([certificate], certificate)
+    if (found.fault !== undefined) return refused(found.fault)
+    candidates = found.chains
   }
   let breach: string | undefined
   let wrongUsage = 0
@@ -230,5 +244,9 @@ export const verifyChains = (
   if (breach !== undefined)
     return refused(`x509: a root or intermediate certificate is not authorized to sign for this name: ${breach}`)
   if (wrongUsage > 0 && wrongPolicy === 0) return refused("x509: certificate specifies an incompatible key usage")
-  return refused("x509: no valid chains built")
+  const details = [
+    ...(wrongUsage > 0 ? [`${wrongUsage} candidate chains with incompatible key usage`] : []),
+    `${wrongPolicy} candidate chains with invalid policies`
+  ]
+  return refused(`x509: no valid chains built: ${details.join(", ")}`)
 }

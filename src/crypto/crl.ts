@@ -3,13 +3,14 @@
  * signature. Dates are read over: neither list nor entries expire.
  */
 import * as Either from "effect/Either"
+import { Asn1Reader, checkTime } from "./asn1.js"
 import type { Certificate } from "./certificate.js"
-import { contextTag, DerReader, Tag, view } from "./der.js"
+import { contextTag, DerReader, isMinimalInteger, Tag, view } from "./der.js"
 import { CrlMalformed } from "./errors.js"
 import { Malformed, malformed } from "./malformed.js"
 import { decodePem } from "./pem.js"
 import { rightAlign } from "./publicKey.js"
-import { type SignatureAlgorithm, signatureAlgorithmOf, signatureFault } from "./signatureAlgorithm.js"
+import { type SignatureAlgorithm, signatureAlgorithm, signatureFault } from "./signatureAlgorithm.js"
 
 /** A parsed list. */
 export interface Crl {
@@ -28,70 +29,83 @@ export interface Crl {
 const AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 const PEM_PREFIX = Buffer.from("-----BEGIN X509 CRL")
 
-const isTime = (reader: DerReader): boolean => reader.peek(Tag.UTC_TIME) || reader.peek(Tag.GENERALIZED_TIME)
-
-const readExtension = (content: DerReader) => {
-  const oid = content.oid() ?? malformed("asn1: structure error: extension")
-  if (content.peek(Tag.BOOLEAN) && content.boolean() === undefined) malformed("asn1: syntax error: invalid boolean")
-  const value = content.bytes(Tag.OCTET_STRING) ?? malformed("asn1: structure error: extension value")
-  return { oid, value }
+interface ListExtension {
+  readonly oid: string
+  readonly value: Uint8Array
 }
 
-const readRevoked = (tbs: DerReader): ReadonlySet<bigint> => {
+const readExtensions = (list: Asn1Reader): ReadonlyArray<ListExtension> =>
+  list.elements(Tag.SEQUENCE).map(({ content }) => {
+    const oid = content.oid()
+    const critical = content.optional(Tag.BOOLEAN)?.content.rest
+    if (critical !== undefined && (critical.length !== 1 || (critical[0] !== 0 && critical[0] !== 0xff))) {
+      malformed("asn1: syntax error: invalid boolean")
+    }
+    return { oid, value: content.field(Tag.OCTET_STRING).content.rest }
+  })
+
+const readAlgorithm = (content: Asn1Reader): SignatureAlgorithm => {
+  const oid = content.oid()
+  return signatureAlgorithm(oid, content.optionalAny()?.raw ?? new Uint8Array())
+}
+
+const readIssuer = (issuer: Asn1Reader): void => {
+  for (const set of issuer.elements(Tag.SET)) {
+    for (const { content } of set.content.elements(Tag.SEQUENCE)) {
+      content.oid()
+      content.any()
+    }
+  }
+}
+
+const readRevoked = (list: Asn1Reader | undefined): ReadonlySet<bigint> => {
   const revoked = new Set<bigint>()
-  if (!tbs.peek(Tag.SEQUENCE)) return revoked
-  const list = tbs.read(Tag.SEQUENCE) ?? malformed("asn1: syntax error: data truncated")
-  while (!list.empty) {
-    const entry = list.read(Tag.SEQUENCE) ?? malformed("asn1: structure error: revoked certificate")
-    revoked.add(entry.integer() ?? malformed("asn1: structure error: serial number"))
-    if (entry.time() === undefined) malformed("asn1: structure error: revocation time")
+  for (const { content } of list?.elements(Tag.SEQUENCE) ?? []) {
+    revoked.add(content.integer())
+    content.time()
+    const extensions = content.optional(Tag.SEQUENCE)
+    if (extensions !== undefined) readExtensions(extensions.content)
   }
   return revoked
 }
 
-const readAuthorityKey = (value: Uint8Array): Pick<Crl, "authorityKeyId" | "authorityKeyFault"> => {
-  const content = new DerReader(value).read(Tag.SEQUENCE)
+const authorityKeyOf = (
+  extensions: ReadonlyArray<ListExtension>
+): Pick<Crl, "authorityKeyId" | "authorityKeyFault"> => {
+  const extension = extensions.find(({ oid }) => oid === AUTHORITY_KEY_IDENTIFIER)
+  if (extension === undefined) {
+    return { authorityKeyId: undefined, authorityKeyFault: "authorityKeyIdentifier not found in certificate" }
+  }
+  const content = new DerReader(extension.value).read(Tag.SEQUENCE)
   if (content === undefined) return { authorityKeyId: undefined, authorityKeyFault: "failed to unmarshal AKI" }
   if (!content.peek(contextTag(0))) return { authorityKeyId: new Uint8Array(), authorityKeyFault: "" }
   const keyId = content.bytes(contextTag(0))
   return { authorityKeyId: keyId, authorityKeyFault: keyId === undefined ? "failed to unmarshal AKI" : "" }
 }
 
-const readAuthorityKeyOf = (tbs: DerReader): Pick<Crl, "authorityKeyId" | "authorityKeyFault"> => {
-  let authority: Pick<Crl, "authorityKeyId" | "authorityKeyFault"> = {
-    authorityKeyId: undefined,
-    authorityKeyFault: "authorityKeyIdentifier not found in certificate"
-  }
-  if (!tbs.peek(contextTag(0, true))) return authority
-  const list = tbs.read(contextTag(0, true))?.read(Tag.SEQUENCE) ?? malformed("asn1: structure error: extensions")
-  let found = false
-  while (!list.empty) {
-    const extension = readExtension(list.read(Tag.SEQUENCE) ?? malformed("asn1: structure error: extension"))
-    if (extension.oid !== AUTHORITY_KEY_IDENTIFIER || found) continue
-    found = true
-    authority = readAuthorityKey(extension.value)
-  }
-  return authority
-}
-
 const parse = (der: Uint8Array): Crl => {
-  const outer = new DerReader(der)
-  const list = outer.read(Tag.SEQUENCE) ?? malformed("asn1: structure error: tags don't match")
-  if (!outer.empty) malformed("x509: trailing data after CRL")
-  const signed = list.element(Tag.SEQUENCE) ?? malformed("asn1: structure error: tags don't match")
+  const outer = new Asn1Reader(der)
+  const list = outer.field(Tag.SEQUENCE).content
+  const signed = list.field(Tag.SEQUENCE)
   const tbs = signed.content
-  if (tbs.peek(Tag.INTEGER) && tbs.smallInteger() === undefined) malformed("asn1: structure error: integer too large")
-  if (tbs.read(Tag.SEQUENCE)?.oid() === undefined) malformed("asn1: structure error: signature algorithm")
-  if (tbs.read(Tag.SEQUENCE) === undefined) malformed("asn1: structure error: issuer")
-  if (tbs.time() === undefined) malformed("asn1: structure error: this update")
-  if (isTime(tbs) && tbs.time() === undefined) malformed("asn1: structure error: next update")
-  const revoked = readRevoked(tbs)
-  const authority = readAuthorityKeyOf(tbs)
-  const algorithm = list.read(Tag.SEQUENCE) ?? malformed("asn1: structure error: signature algorithm")
-  const signature = list.bitString() ?? malformed("asn1: structure error: signature")
+  const version = tbs.optional(Tag.INTEGER)?.content.rest
+  if (version !== undefined && (!isMinimalInteger(version) || version.length > 8)) {
+    malformed("asn1: structure error: integer too large")
+  }
+  readAlgorithm(tbs.field(Tag.SEQUENCE).content)
+  readIssuer(tbs.field(Tag.SEQUENCE).content)
+  tbs.time()
+  const nextUpdate = tbs.optional(Tag.UTC_TIME)
+  if (nextUpdate !== undefined) checkTime(nextUpdate)
+  const revoked = readRevoked(tbs.optional(Tag.SEQUENCE)?.content)
+  const extensions = tbs.optionalExplicit(0, Tag.SEQUENCE)
+  const authority = authorityKeyOf(extensions === undefined ? [] : readExtensions(extensions.content))
+  const signatureAlgorithm = readAlgorithm(list.field(Tag.SEQUENCE).content)
+  const signature = list.bitString()
+  if (!outer.empty) malformed("x509: trailing data after CRL")
   return {
     tbs: signed.raw,
-    signatureAlgorithm: signatureAlgorithmOf(algorithm),
+    signatureAlgorithm,
     signature: rightAlign(signature.bytes, signature.unused),
     revoked,
     ...authority

@@ -158,6 +158,12 @@ export const isMinimalInteger = (content: Uint8Array): boolean => {
   return !((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))
 }
 
+/** Whether INTEGER content octets (minimal) are above zero. */
+export const isPositiveInteger = (content: Uint8Array): boolean => {
+  const first = content[0] ?? 0
+  return first < 0x80 && !(content.length === 1 && first === 0)
+}
+
 /** Two's complement octets as a number. */
 export const toBigInt = (content: Uint8Array): bigint => {
   if (content.length === 0) return 0n
@@ -226,9 +232,10 @@ const instant = (
 }
 
 const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})$/
-const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(Z|[+-]\d{4})$/
+const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{0,8}[1-9])?(Z|[+-]\d{4})$/
 
-const decodeUtcTime = (content: Uint8Array | undefined): number | undefined => {
+/** Milliseconds since the epoch of UTCTime content; minute precision passes, as in Go. */
+export const decodeUtcTime = (content: Uint8Array | undefined): number | undefined => {
   const match = content && content.length < 20 ? UTC_TIME.exec(view(content).toString("latin1")) : null
   if (match === null || match === undefined) return undefined
   const [, year = "", month, day, hour, minute, second, zone = ""] = match
@@ -236,9 +243,11 @@ const decodeUtcTime = (content: Uint8Array | undefined): number | undefined => {
   return instant([full, Number(month), Number(day), Number(hour), Number(minute), Number(second ?? "0")], zone)
 }
 
-const decodeGeneralizedTime = (content: Uint8Array | undefined): number | undefined => {
-  const match = content && content.length < 24 ? GENERALIZED_TIME.exec(view(content).toString("latin1")) : null
+/** Milliseconds since the epoch of GeneralizedTime content; fractions of a second only where encoding/asn1 reads. */
+export const decodeGeneralizedTime = (content: Uint8Array | undefined, fractions = false): number | undefined => {
+  const match = content && content.length < 40 ? GENERALIZED_TIME.exec(view(content).toString("latin1")) : null
   if (match === null || match === undefined) return undefined
-  const [, year, month, day, hour, minute, second, zone = ""] = match
+  const [, year, month, day, hour, minute, second, fraction, zone = ""] = match
+  if (fraction !== undefined && !fractions) return undefined
   return instant([Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second)], zone)
 }

@@ -30,16 +30,15 @@ export const set = (...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
 
 /** INTEGER of any size and sign. */
 export const integer = (value: bigint | number): Uint8Array => {
-  let number = BigInt(value)
-  const octets: Array<number> = []
-  for (;;) {
-    const octet = Number(BigInt.asUintN(8, number))
-    octets.unshift(octet)
-    number >>= 8n
-    if ((number === 0n && octet < 0x80) || (number === -1n && octet >= 0x80)) break
-  }
-  return encode(Tag.INTEGER, Uint8Array.from(octets))
+  const number = BigInt(value)
+  const magnitude = (number < 0n ? -number - 1n : number).toString(16)
+  // One bit more than the magnitude, for the sign; text conversions keep this linear.
+  const octets = Math.floor((magnitude.length * 4 - leadingZeroBits(magnitude)) / 8) + 1
+  const text = BigInt.asUintN(octets * 8, number).toString(16)
+  return encode(Tag.INTEGER, Buffer.from(text.padStart(octets * 2, "0"), "hex"))
 }
+
+const leadingZeroBits = (magnitude: string): number => Math.clz32(Number.parseInt(magnitude[0] ?? "0", 16)) - 28
 
 /** INTEGER of unsigned big-endian octets (a signature half, a serial number). */
 export const unsignedInteger = (magnitude: Uint8Array): Uint8Array => {

@@ -128,15 +128,20 @@ const parseExtendedKeyUsages = (value: DerReader): ReadonlyArray<string> => {
   return usages
 }
 
+/** Octets of an OID of any size: minimal groups, the last one complete. */
+const isOidContent = (content: Uint8Array): boolean =>
+  content.length > 0 &&
+  (content[content.length - 1] ?? 0x80) < 0x80 &&
+  content.every((octet, i) => octet !== 0x80 || (i > 0 && (content[i - 1] ?? 0) >= 0x80))
+
 const parsePolicies = (value: DerReader): ReadonlyArray<string> => {
   const fail = () => malformed("x509: invalid certificate policies")
   const content = value.read(Tag.SEQUENCE) ?? fail()
   const policies = new Set<string>()
   while (!content.empty) {
     const identifier = content.read(Tag.SEQUENCE)?.bytes(Tag.OID) ?? fail()
-    const last = identifier[identifier.length - 1] ?? 0x80
     const key = hex(identifier)
-    if (last >= 0x80 || policies.has(key)) return fail()
+    if (!isOidContent(identifier) || policies.has(key)) return fail()
     policies.add(key)
   }
   return [...policies]

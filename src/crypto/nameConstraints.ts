@@ -131,21 +131,40 @@ export interface ConstrainedNames {
   readonly uris: ReadonlyArray<string>
 }
 
-interface Match<A> {
-  readonly permitted: ReadonlyArray<unknown>
-  readonly isPermitted: (name: A) => boolean
-  readonly isExcluded: (name: A) => boolean
+interface Match<A, C> {
+  readonly permitted: ReadonlyArray<C>
+  readonly excluded: ReadonlyArray<C>
+  readonly covers: (constraint: C, name: A) => boolean
+  /** Whether an excluded subtree hits the name in more ways than a permitted one. */
+  readonly hits?: (constraint: C, name: A) => boolean
+  readonly showName: (name: A) => string
+  readonly showConstraint: (constraint: C) => string
 }
 
-const firstBreach = <A>(kind: string, names: ReadonlyArray<A>, match: Match<A>, show: (name: A) => string) => {
+const firstBreach = <A, C>(kind: string, names: ReadonlyArray<A>, match: Match<A, C>): string | undefined => {
   for (const name of names) {
-    if (match.permitted.length > 0 && !match.isPermitted(name)) {
-      return `${kind} "${show(name)}" is not permitted by any constraint`
+    const shown = `${kind} "${match.showName(name)}"`
+    if (match.permitted.length > 0 && !match.permitted.some((constraint) => match.covers(constraint, name))) {
+      return `${shown} is not permitted by any constraint`
     }
-    if (match.isExcluded(name)) return `${kind} "${show(name)}" is excluded by constraint`
+    const hit = match.excluded.find(
+      (constraint) => match.covers(constraint, name) || match.hits?.(constraint, name) === true
+    )
+    if (hit !== undefined) return `${shown} is excluded by constraint "${match.showConstraint(hit)}"`
   }
   return undefined
 }
+
+const same = (text: string): string => text
+
+const ipText = (ip: Uint8Array): string => {
+  if (ip.length === 4) return ip.join(".")
+  const groups = hex(ip).match(/.{4}/g) ?? []
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1)
+}
+
+const prefixLength = (mask: Uint8Array): number =>
+  [...mask].reduce((bits, octet) => bits + octet.toString(2).replaceAll("0", "").length, 0)
 
 /** Why these names break the constraints, or undefined when they keep them. */
 export const constraintBreach = (constraints: NameConstraints, names: ConstrainedNames): string | undefined => {
@@ -166,46 +185,35 @@ export const constraintBreach = (constraints: NameConstraints, names: Constraine
   }
   const badName = names.dns.find((name) => !domainNameValid(name, false))
   return (
-    firstBreach(
-      "IP address",
-      names.ips,
-      {
-        permitted: permitted.ips,
-        isPermitted: (ip) => permitted.ips.some((range) => inRange(range, ip)),
-        isExcluded: (ip) => excluded.ips.some((range) => inRange(range, ip))
-      },
-      (ip) => (ip.length === 4 ? ip.join(".") : hex(ip))
-    ) ??
+    firstBreach("IP address", names.ips, {
+      permitted: permitted.ips,
+      excluded: excluded.ips,
+      covers: inRange,
+      showName: ipText,
+      showConstraint: (range) => `${ipText(range.ip)}/${prefixLength(range.mask)}`
+    }) ??
     (badName === undefined ? undefined : `x509: cannot parse dnsName "${badName}"`) ??
-    firstBreach(
-      "DNS name",
-      names.dns,
-      {
-        permitted: permitted.dns,
-        isPermitted: (name) => permitted.dns.some((known) => suffixOf(known, name)),
-        isExcluded: (name) => excluded.dns.some((known) => suffixOf(known, name) || wildcardExcluded(known, name))
-      },
-      (name) => name
-    ) ??
-    firstBreach(
-      "URI",
-      hosts,
-      {
-        permitted: permitted.uris,
-        isPermitted: (host) => permitted.uris.some((known) => suffixOf(known, host)),
-        isExcluded: (host) => excluded.uris.some((known) => suffixOf(known, host))
-      },
-      (host) => host
-    ) ??
-    firstBreach(
-      "email address",
-      mailboxes,
-      {
-        permitted: permitted.emails,
-        isPermitted: (mailbox) => permitted.emails.some((known) => sameMailbox(known, mailbox)),
-        isExcluded: (mailbox) => excluded.emails.some((known) => sameMailbox(known, mailbox))
-      },
-      (mailbox) => `${mailbox.local}@${mailbox.domain}`
-    )
+    firstBreach("DNS name", names.dns, {
+      permitted: permitted.dns,
+      excluded: excluded.dns,
+      covers: suffixOf,
+      hits: wildcardExcluded,
+      showName: same,
+      showConstraint: same
+    }) ??
+    firstBreach("URI", hosts, {
+      permitted: permitted.uris,
+      excluded: excluded.uris,
+      covers: suffixOf,
+      showName: same,
+      showConstraint: same
+    }) ??
+    firstBreach("email address", mailboxes, {
+      permitted: permitted.emails,
+      excluded: excluded.emails,
+      covers: sameMailbox,
+      showName: (mailbox) => `${mailbox.local}@${mailbox.domain}`,
+      showConstraint: same
+    })
   )
 }

@@ -32,13 +32,16 @@ export const uriHost = (text: string): string | undefined => {
   if (match === null) return /^[/?#]|^[^:]*$|^[^:]*[/?#]/.test(text) && !BAD_ESCAPE.test(text) ? "" : undefined
   const authority = match[1]
   if (authority === undefined) return ""
-  const path = text.slice(match[0].length).split(/[?]/)[0] ?? ""
-  if (BAD_ESCAPE.test(path)) return undefined
+  const [beforeFragment = "", fragment = ""] = text.slice(match[0].length).split(/#(.*)/s)
+  const path = beforeFragment.split("?")[0] ?? ""
+  const userInfo = authority.slice(0, Math.max(0, authority.lastIndexOf("@")))
+  if (BAD_ESCAPE.test(path) || BAD_ESCAPE.test(fragment) || BAD_ESCAPE.test(userInfo)) return undefined
+  if (!/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(userInfo)) return undefined
   const host = authority.slice(authority.lastIndexOf("@") + 1)
   if (host.includes("%") && !host.startsWith("[")) return undefined
   const port = host.startsWith("[") ? /\](.*)$/.exec(host)?.[1] : /(:[^:]*)?$/.exec(host)?.[1]
   if (port !== undefined && port !== "" && !/^:\d*$/.test(port)) return undefined
-  if (host.startsWith("[") && !host.includes("]")) return undefined
+  if (host.lastIndexOf("[") > 0 || (host.startsWith("[") && !host.includes("]"))) return undefined
   if (/[ <>"\\^`{|}]/.test(host)) return undefined
   return host
 }

@@ -4,8 +4,8 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto"
 import { type Curve, curveOfOid } from "./curves.js"
-import { DerReader, Tag } from "./der.js"
-import { bitString, integer, oid, sequence } from "./derWriter.js"
+import { DerReader, isPositiveInteger, Tag } from "./der.js"
+import { bitString, oid, sequence, unsignedInteger } from "./derWriter.js"
 import { sha256 } from "./hash.js"
 import { malformed } from "./malformed.js"
 
@@ -23,7 +23,6 @@ export interface RsaPublicKey {
   readonly kind: "rsa"
   /** SHA-256 of the PKCS#1 encoding (bccsp/sw/rsakey.go). */
   readonly ski: Uint8Array
-  readonly bits: number
   readonly key: KeyObject
 }
 
@@ -59,14 +58,14 @@ const rsaKey = (parameters: Uint8Array, bits: Uint8Array, algorithm: Uint8Array)
     return malformed("x509: RSA key missing NULL parameters")
   }
   const body = new DerReader(bits).read(Tag.SEQUENCE) ?? malformed("x509: invalid RSA public key")
-  const modulus = body.integer() ?? malformed("x509: invalid RSA modulus")
-  const exponent = body.integer() ?? malformed("x509: invalid RSA public exponent")
-  if (exponent >= 1n << 63n || exponent < -(1n << 63n)) return malformed("x509: invalid RSA public exponent")
-  if (modulus <= 0n) return malformed("x509: RSA modulus is not a positive number")
-  if (exponent <= 0n) return malformed("x509: RSA public exponent is not a positive number")
-  const pkcs1 = sequence(integer(modulus), integer(exponent))
+  const modulus = body.integerBytes() ?? malformed("x509: invalid RSA modulus")
+  const exponent = body.integerBytes() ?? malformed("x509: invalid RSA public exponent")
+  if (exponent.length > 8) return malformed("x509: invalid RSA public exponent")
+  if (!isPositiveInteger(modulus)) return malformed("x509: RSA modulus is not a positive number")
+  if (!isPositiveInteger(exponent)) return malformed("x509: RSA public exponent is not a positive number")
+  const pkcs1 = sequence(unsignedInteger(modulus), unsignedInteger(exponent))
   const key = openssl(sequence(algorithm, bitString(pkcs1)), "x509: invalid RSA public key")
-  return { kind: "rsa", ski: sha256(pkcs1), bits: modulus.toString(2).length, key }
+  return { kind: "rsa", ski: sha256(pkcs1), key }
 }
 
 const ecKey = (parameters: Uint8Array, point: Uint8Array): EcPublicKey => {

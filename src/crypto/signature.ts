@@ -7,7 +7,7 @@
  */
 import * as Either from "effect/Either"
 import type { Curve } from "./curves.js"
-import { hex, isMinimalInteger, Tag, toBigInt } from "./der.js"
+import { hex, isMinimalInteger, isPositiveInteger, Tag, toBigInt } from "./der.js"
 import { integer, sequence, unsignedInteger } from "./derWriter.js"
 import { SignatureMalformed } from "./errors.js"
 
@@ -28,21 +28,29 @@ interface Span {
   readonly end: number
 }
 
-/** Header of one element in encoding/asn1's manner: any number of length octets, minimal, below 2^31. */
-const header = (bytes: Uint8Array, at: number, end: number, tag: number): Span | undefined => {
-  if (end - at < 2 || bytes[at] !== tag) return undefined
-  const first = bytes[at + 1] ?? 0
-  if (first < 0x80) return at + 2 + first <= end ? { start: at + 2, end: at + 2 + first } : undefined
-  const octets = first & 0x7f
-  let length = 0
+/** Where an element's content lies, or Go's reason why there is no such element. */
+type Header = Span | string
+
+/** Header of one element in encoding/asn1's manner: any number of length octets, minimal, at most 31 bits. */
+const header = (bytes: Uint8Array, at: number, end: number, tag: number): Header => {
+  if (at >= end) return "asn1: syntax error: sequence truncated"
+  if (end - at < 2) return "asn1: syntax error: truncated tag or length"
+  let length = bytes[at + 1] ?? 0
   let offset = at + 2
-  for (let i = 0; i < octets; i++, offset++) {
-    if (offset >= end || length >= 1 << 23) return undefined
-    length = length * 256 + (bytes[offset] ?? 0)
-    if (length === 0) return undefined
+  if (length === 0x80) return "asn1: syntax error: indefinite length found (not DER)"
+  if (length > 0x80) {
+    const octets = length & 0x7f
+    length = 0
+    for (let i = 0; i < octets; i++, offset++) {
+      if (offset >= end) return "asn1: syntax error: truncated tag or length"
+      if (length >= 1 << 23) return "asn1: structure error: length too large"
+      length = length * 256 + (bytes[offset] ?? 0)
+      if (length === 0) return "asn1: structure error: superfluous leading zeros in length"
+    }
+    if (length < 0x80) return "asn1: structure error: non-minimal length"
   }
-  if (length < 0x80 || offset + length > end) return undefined
-  return { start: offset, end: offset + length }
+  if (bytes[at] !== tag) return "asn1: structure error: tags don't match"
+  return offset + length > end ? "asn1: syntax error: data truncated" : { start: offset, end: offset + length }
 }
 
 /**
@@ -51,45 +59,42 @@ const header = (bytes: Uint8Array, at: number, end: number, tag: number): Span |
  */
 export const decodeSignature = (bytes: Uint8Array): Either.Either<SignatureParts, SignatureMalformed> => {
   const outer = header(bytes, 0, bytes.length, Tag.SEQUENCE)
-  if (outer === undefined) return refuse("failed unmashalling signature [asn1: structure error: not a SEQUENCE]")
+  if (typeof outer === "string") return refuse(`failed unmashalling signature [${outer}]`)
   const first = header(bytes, outer.start, outer.end, Tag.INTEGER)
-  const second = first && header(bytes, first.end, outer.end, Tag.INTEGER)
-  if (first === undefined || second === undefined) {
-    return refuse("failed unmashalling signature [asn1: structure error: two INTEGERs expected]")
-  }
+  if (typeof first === "string") return refuse(`failed unmashalling signature [${first}]`)
+  const second = header(bytes, first.end, outer.end, Tag.INTEGER)
+  if (typeof second === "string") return refuse(`failed unmashalling signature [${second}]`)
   const r = bytes.subarray(first.start, first.end)
   const s = bytes.subarray(second.start, second.end)
   if (!isMinimalInteger(r) || !isMinimalInteger(s)) {
     return refuse("failed unmashalling signature [asn1: structure error: integer not minimally-encoded]")
   }
-  if (!isPositive(r)) return refuse("invalid signature, R must be larger than zero")
-  if (!isPositive(s)) return refuse("invalid signature, S must be larger than zero")
+  if (!isPositiveInteger(r)) return refuse("invalid signature, R must be larger than zero")
+  if (!isPositiveInteger(s)) return refuse("invalid signature, S must be larger than zero")
   const canonical = second.end === outer.end && outer.end === bytes.length
   const der = canonical ? bytes : sequence(unsignedInteger(r), unsignedInteger(s))
   return Either.right({ r, s, canonical, der })
 }
 
-const isPositive = (content: Uint8Array): boolean => {
-  const first = content[0] ?? 0
-  return first < 0x80 && !(content.length === 1 && first === 0)
-}
-
 /** Whether the octets of s (positive, minimal) are at most floor(N/2). */
 export const isLowS = (s: Uint8Array, curve: Curve): boolean => {
   const start = s[0] === 0 ? 1 : 0
-  const length = s.length - start
-  if (length !== curve.bytes) return length < curve.bytes
-  for (let i = 0; i < length; i++) {
-    const own = s[start + i] ?? 0
+  const pad = curve.bytes - (s.length - start)
+  if (pad < 0) return false
+  // The half of P-521's order starts with a zero octet, so lengths alone decide nothing.
+  for (let i = 0; i < curve.bytes; i++) {
+    const own = i < pad ? 0 : (s[start + i - pad] ?? 0)
     const half = curve.halfBytes[i] ?? 0
     if (own !== half) return own < half
   }
   return true
 }
 
-/** The text of a refused high S, as bccsp/sw/ecdsa.go words it (decimal numbers). */
-export const highSText = (s: Uint8Array, curve: Curve): string =>
-  `Invalid S. Must be smaller than half the order [${toBigInt(s)}][${curve.half}].`
+/** The text of a refused high S, as bccsp/sw/ecdsa.go words it (decimal numbers, an absurdly long one cut). */
+export const highSText = (s: Uint8Array, curve: Curve): string => {
+  const shown = s.length > 2 * curve.bytes ? `${s.length} octets` : toBigInt(s)
+  return `Invalid S. Must be smaller than half the order [${shown}][${curve.half}].`
+}
 
 /**
  * The canonical encoding with s replaced by N - s where s is above the half of this curve's order

@@ -72,6 +72,11 @@ export const signatureAlgorithmOf = (content: DerReader): SignatureAlgorithm => 
   const copy = new DerReader(content.rest)
   const oid = copy.oid() ?? malformed("x509: malformed OID")
   const parameters = copy.empty ? new Uint8Array() : (copy.any()?.raw ?? malformed("x509: malformed parameters"))
+  return signatureAlgorithm(oid, parameters)
+}
+
+/** The algorithm by OID and the whole encoding of its parameters, empty when it has none. */
+export const signatureAlgorithm = (oid: string, parameters: Uint8Array): SignatureAlgorithm => {
   if (oid === RSA_PSS) return pssAlgorithm(new DerReader(parameters))
   const known = KNOWN.get(oid) ?? UNKNOWN
   return known.kind === "ed25519" && parameters.length > 0 ? UNKNOWN : known
@@ -84,9 +89,6 @@ const NAMES: Readonly<Record<PublicKey["kind"], string>> = {
   dsa: "DSA",
   unknown: "unknown"
 }
-
-/** RSA keys below this many bits verify nothing in the Go toolchain in use. */
-const SMALLEST_RSA_KEY = 1024
 
 /**
  * Why the signature over `signed` is not this key's, or undefined when it is. SHA-1 counts only where `allowSha1` says so
@@ -116,7 +118,6 @@ export const signatureFault = (
       return valid ? undefined : "x509: ECDSA verification failure"
     }
     case "rsa": {
-      if (key.bits < SMALLEST_RSA_KEY) return `crypto/rsa: ${key.bits}-bit keys are insecure`
       const valid = verifyRsa(algorithm, key.key, signed, signature)
       return valid ? undefined : "crypto/rsa: verification error"
     }

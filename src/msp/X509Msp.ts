@@ -94,7 +94,9 @@ export class X509Msp implements Msp {
     if (kind !== "ec" && kind !== "rsa") {
       const reason = "Certificate's public key type not recognized. Supported keys: [ECDSA, RSA]"
       return Either.left(
-        new IdentityMalformed({ detail: `failed to import certificate's public key: Failed importing key: ${reason}` })
+        new IdentityMalformed({
+          detail: `failed to import certificate's public key: Failed importing key with opts [&{true}]: ${reason}`
+        })
       )
     }
     const sanitised = sanitiseCertificate(this.#state, certificate)

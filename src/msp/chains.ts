@@ -60,7 +60,7 @@ export const validationChain = (
   const parent = chain[intermediate ? 0 : 1]
   if (parent !== undefined && state.internalNodes.has(latin1(parent.der))) {
     const text = "invalid validation chain. Parent certificate should be a leaf of the certification tree"
-    return refused(`${text} ${goBytes(certificate.der)}`)
+    return refused(`${text} [${goBytes(certificate.der)}]`)
   }
   return found
 }

@@ -60,7 +60,7 @@ export class SetupBase {
 
   protected certificate(pem: Uint8Array): Step<Certificate> {
     const parsed = parseCertificatePem(pem)
-    if (parsed === undefined) return this.fail(`getCertFromPem error: could not decode pem bytes ${goBytes(pem)}`)
+    if (parsed === undefined) return this.fail(`getCertFromPem error: could not decode pem bytes [${goBytes(pem)}]`)
     return Either.isLeft(parsed)
       ? this.fail(`getCertFromPem error: failed to parse x509 cert: ${parsed.left.detail}`)
       : Either.right(parsed.right)
@@ -97,12 +97,12 @@ export class SetupBase {
   protected certifiers(pem: Uint8Array): Step<Uint8Array> {
     const parsed = parseCertificatePem(pem)
     if (parsed === undefined) {
-      const cause = `getCertFromPem error: could not decode pem bytes ${goBytes(pem)}`
-      return this.fail(`Failed getting certificate for ${goBytes(pem)}: [${cause}]`)
+      const cause = `getCertFromPem error: could not decode pem bytes [${goBytes(pem)}]`
+      return this.fail(`Failed getting certificate for [${goBytes(pem)}]: [${cause}]`)
     }
     if (Either.isLeft(parsed)) {
       const cause = `getCertFromPem error: failed to parse x509 cert: ${parsed.left.detail}`
-      return this.fail(`Failed getting certificate for ${goBytes(pem)}: [${cause}]`)
+      return this.fail(`Failed getting certificate for [${goBytes(pem)}]: [${cause}]`)
     }
     const sanitised = sanitiseCertificate(this.state, parsed.right)
     if (Either.isLeft(sanitised)) return this.fail(`sanitizeCert failed ${sanitised.left.detail}`)
