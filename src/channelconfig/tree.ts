@@ -2,11 +2,11 @@
  * The configuration tree: building, copying, comparing. The generated codecs keep unknown fields and write maps in key
  * order, so a tree may be decoded, changed and encoded without loss (identity-policy-config rule 76, trap 23). Pure.
  */
-import * as Either from "effect/Either"
+import type * as Either from "effect/Either"
 import { equalBytes as sameBytes } from "../wire/bytes.js"
-import { common, EMPTY, type Init, WireError } from "../wire/index.js"
-import { field, fields } from "../wire/raw.js"
-import { ConfigError } from "./errors.js"
+import { common, EMPTY, type Init } from "../wire/index.js"
+import type { ConfigError } from "./errors.js"
+import { decodeMessage } from "./values.js"
 
 export type Config = common.Config
 export type ConfigGroup = common.ConfigGroup
@@ -95,38 +95,10 @@ export const equalConfigs = (a: Config, b: Config): boolean =>
     ? a.channelGroup === b.channelGroup
     : equalGroups(a.channelGroup, b.channelGroup))
 
-/**
- * Looks for map entries without a value in the bytes of a `ConfigGroup`. The decoder reads them as empty messages; the
- * reference crashes on them, so they are refused (trap 23). Throws WireError.
- */
-const refuseBareEntries = (group: Uint8Array): void => {
-  for (const number of [2, 3, 4]) {
-    for (const entry of fields(group, number)) {
-      const value = field(entry, 2)
-      if (value === undefined) throw new WireError("proto: common.ConfigGroup: map entry without a value")
-      if (number === 2) refuseBareEntries(value)
-    }
-  }
-}
-
-const attempt = <A>(read: () => A): Either.Either<A, ConfigError> =>
-  Either.try({
-    try: read,
-    catch: (cause) => new ConfigError({ detail: cause instanceof Error ? cause.message : String(cause), cause })
-  })
-
-/** Decodes a `common.Config`; its parts are views of `bytes`. */
+/** Decodes a `common.Config`; its parts are views of `bytes`. Map entries without a value are refused (trap 23). */
 export const decodeConfig = (bytes: Uint8Array): Either.Either<Config, ConfigError> =>
-  attempt(() => {
-    const config = common.Config.decode(bytes)
-    for (const group of fields(bytes, 2)) refuseBareEntries(group)
-    return config
-  })
+  decodeMessage(common.Config, bytes)
 
 /** Decodes a `common.ConfigUpdate`; its parts are views of `bytes`. */
 export const decodeConfigUpdate = (bytes: Uint8Array): Either.Either<common.ConfigUpdate, ConfigError> =>
-  attempt(() => {
-    const update = common.ConfigUpdate.decode(bytes)
-    for (const group of [...fields(bytes, 2), ...fields(bytes, 3)]) refuseBareEntries(group)
-    return update
-  })
+  decodeMessage(common.ConfigUpdate, bytes)
