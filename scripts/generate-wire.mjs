@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import protobuf from "protobufjs"
 import { emitMessage } from "./wire/message.mjs"
-import { fullName, localName, moduleOf } from "./wire/names.mjs"
+import { docOf, fullName, localName, moduleOf } from "./wire/names.mjs"
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
 const protos = join(root, "protos")
@@ -24,7 +24,7 @@ const walk = (folder) =>
 
 const all = new protobuf.Root()
 all.resolvePath = (_, target) => (target.startsWith("google/") ? target : resolve(protos, target))
-all.loadSync(walk(protos), { keepCase: true })
+all.loadSync(walk(protos), { keepCase: true, alternateCommentMode: true })
 all.resolveAll()
 
 const types = []
@@ -51,8 +51,8 @@ const shared = new Set(
 
 const emitEnum = (e) => {
   const name = localName(e)
-  const values = Object.entries(e.values).map(([key, value]) => `  ${key}: ${value}`)
-  return `export const ${name} = {\n${values.join(",\n")}\n} as const\nexport const ${name}Info: EnumInfo = enumInfo("${fullName(e)}", ${name})\n`
+  const values = Object.entries(e.values).map(([key, value]) => `${docOf(e.comments[key], "  ")}  ${key}: ${value}`)
+  return `${docOf(e.comment)}export const ${name} = {\n${values.join(",\n")}\n} as const\nexport const ${name}Info: EnumInfo = enumInfo("${fullName(e)}", ${name})\n`
 }
 
 const emitModule = (module, items) => {

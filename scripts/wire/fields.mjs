@@ -31,6 +31,7 @@ export const fieldsOf = (type) =>
         throw new Error(`${fullName(type)}.${field.name}: maps are keyed by strings only`)
       return {
         name: field.name,
+        doc: field.comment,
         path: `${fullName(type)}.${field.name}`,
         property: camel(field.name),
         number: field.id,

@@ -1,23 +1,24 @@
 // The TypeScript of one message: interface, draft, and functions blank, fill, read, write; then its codec.
 // `ref(prefix, type)` names a type's function or interface, across modules where need be.
 import { fieldsOf, isRecursive, needsDepth } from "./fields.mjs"
-import { fullName, goName, localName } from "./names.mjs"
+import { docOf, fullName, goName, localName } from "./names.mjs"
 
 const indent = (lines, by) => lines.map((line) => `${" ".repeat(by)}${line}`).join("\n")
 const valueType = (f, ref, prefix) => (f.kind === "message" ? ref(prefix, f.type) : f.scalar.ts)
 
-const emitInterface = (name, fields, ref) => {
+const emitInterface = (name, type, fields, ref) => {
   const lines = fields.map((f) => {
     const value = valueType(f, ref, "")
-    if (f.map) return `readonly ${f.property}: ReadonlyMap<string, ${value}>`
-    if (f.list) return `readonly ${f.property}: ReadonlyArray<${value}>`
-    return `readonly ${f.property}: ${value}${f.oneof || f.kind === "message" ? " | undefined" : ""}`
+    const doc = docOf(f.doc, "  ")
+    if (f.map) return `${doc}  readonly ${f.property}: ReadonlyMap<string, ${value}>`
+    if (f.list) return `${doc}  readonly ${f.property}: ReadonlyArray<${value}>`
+    return `${doc}  readonly ${f.property}: ${value}${f.oneof || f.kind === "message" ? " | undefined" : ""}`
   })
   lines.push(
-    "/** Fields that this message does not define, as received. */",
-    "readonly unknown?: Uint8Array | undefined"
+    "  /** Fields that this message does not define, as received. */",
+    "  readonly unknown?: Uint8Array | undefined"
   )
-  return `export interface ${name} {\n${indent(lines, 2)}\n}\n`
+  return `${docOf(type.comment)}export interface ${name} {\n${lines.join("\n")}\n}\n`
 }
 
 /** The same while it is read: not exported to users, so that only readers change a message. */
@@ -235,7 +236,7 @@ export const emitMessage = (type, ref, shared) => {
   const fields = fieldsOf(type)
   const exported = shared(type) ? "/** @internal */\nexport " : ""
   return [
-    emitInterface(name, fields, ref),
+    emitInterface(name, type, fields, ref),
     emitDraft(name, fields, ref, exported),
     emitBlank(name, fields, exported),
     emitFill(name, fields, ref, exported),

@@ -33,3 +33,7 @@ export const fullName = (type) => type.fullName.slice(1)
 /** The type's name in the reference's errors: Go package and Go type. Its package is the folder's, but for Google's. */
 export const goName = (type) =>
   `${packageOf(type) === "google.protobuf" ? localName(type).toLowerCase() : folderOf(type)}.${localName(type)}`
+
+/** A .proto comment as a doc comment in front of what it belongs to; headings of files do not count. */
+export const docOf = (comment, indent = "") =>
+  comment && !comment.includes("Names and numbers are") ? `${indent}/** ${comment.replace(/\s+/g, " ")} */\n` : ""

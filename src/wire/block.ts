@@ -6,9 +6,10 @@ import { sha256 } from "./bytes.js"
 import { EMPTY } from "./codec.js"
 import { common } from "./gen/index.js"
 
-const derLength = (length: number): Array<number> =>
-  length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+/** A block's header as far as its hash is concerned. */
+export type HeaderFields = Pick<common.BlockHeader, "number" | "previousHash" | "dataHash">
 
+/** Minimal big-endian bytes, with a leading zero where the first bit would make the number negative. */
 const derUnsigned = (value: bigint): Array<number> => {
   const bytes: Array<number> = []
   let rest = value
@@ -20,24 +21,32 @@ const derUnsigned = (value: bigint): Array<number> => {
   return bytes
 }
 
-/** The bytes that a block's hash and signatures are taken over: DER of number, previous hash, data hash. */
-export const blockHeaderBytes = (
-  header: Pick<common.BlockHeader, "number" | "previousHash" | "dataHash">
-): Uint8Array => {
+/** Tag and length of a DER value of any length below 2^32. */
+const derHead = (tag: number, length: number): Array<number> => {
+  if (length < 0x80) return [tag, length]
+  const bytes = derUnsigned(BigInt(length))
+  if (bytes[0] === 0) bytes.shift()
+  return [tag, 0x80 | bytes.length, ...bytes]
+}
+
+/**
+ * The bytes that a block's hash and signatures are taken over: DER of SEQUENCE { INTEGER number, OCTET STRING previous
+ * hash, OCTET STRING data hash }. The reference panics for numbers above 2^63 - 1; here they get their true form.
+ */
+export const blockHeaderBytes = (header: HeaderFields): Uint8Array => {
   const number = derUnsigned(header.number)
-  const body = Buffer.concat([
-    Uint8Array.from([0x02, number.length, ...number]),
-    Uint8Array.from([0x04, ...derLength(header.previousHash.length)]),
+  const parts = [
+    Uint8Array.from([...derHead(0x02, number.length), ...number, ...derHead(0x04, header.previousHash.length)]),
     header.previousHash,
-    Uint8Array.from([0x04, ...derLength(header.dataHash.length)]),
+    Uint8Array.from(derHead(0x04, header.dataHash.length)),
     header.dataHash
-  ])
-  return Buffer.concat([Uint8Array.from([0x30, ...derLength(body.length)]), body])
+  ]
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  return Buffer.concat([Uint8Array.from(derHead(0x30, length)), ...parts])
 }
 
 /** SHA-256 of {@link blockHeaderBytes}: the next block's previous hash. */
-export const blockHeaderHash = (header: Pick<common.BlockHeader, "number" | "previousHash" | "dataHash">): Uint8Array =>
-  sha256(blockHeaderBytes(header))
+export const blockHeaderHash = (header: HeaderFields): Uint8Array => sha256(blockHeaderBytes(header))
 
 /** SHA-256 over the plain concatenation of the block's entries. */
 export const blockDataHash = (entries: ReadonlyArray<Uint8Array>): Uint8Array => sha256(...entries)
@@ -67,3 +76,7 @@ export const lastConfigIndex = (block: Pick<common.Block, "metadata">): bigint =
   const slot = metadataSlot(block, common.BlockMetadataIndex.LAST_CONFIG)
   return slot.length === 0 ? 0n : common.LastConfig.decode(common.Metadata.decode(slot).value).index
 }
+
+/** The validation codes of a block's entries, one byte each, as the committing peer wrote them; empty before that. */
+export const transactionsFilter = (block: Pick<common.Block, "metadata">): Uint8Array =>
+  metadataSlot(block, common.BlockMetadataIndex.TRANSACTIONS_FILTER)

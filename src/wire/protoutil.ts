@@ -16,7 +16,7 @@ export const computeTxId = (nonce: Uint8Array, creator: Uint8Array): string => t
 /** Milliseconds since the epoch as a protobuf timestamp. */
 export const timestampOf = (milliseconds: number): google.Timestamp => {
   const seconds = Math.floor(milliseconds / 1000)
-  return google.Timestamp.create({ seconds: BigInt(seconds), nanos: Math.round((milliseconds - seconds * 1000) * 1e6) })
+  return google.Timestamp.create({ seconds: BigInt(seconds), nanos: Math.floor((milliseconds - seconds * 1000) * 1e6) })
 }
 
 /** A protobuf timestamp as milliseconds since the epoch (sub-millisecond part dropped). */
