@@ -6,7 +6,7 @@
 import { readFileSync, statSync } from "node:fs"
 import { dirname, isAbsolute, join, resolve } from "node:path"
 import * as Either from "effect/Either"
-import { parseYaml } from "../../config/yaml.js"
+import { parsePlainYaml } from "../../config/plainYaml.js"
 import { ConfigError } from "../errors.js"
 import { formatGoDuration, parseGoDuration } from "../goDuration.js"
 import type { ApplicationSpec, EtcdRaftSpec, OrdererSpec, OrganizationSpec, Policies, Profile } from "./Profile.js"
@@ -168,7 +168,7 @@ const readTopLevel = (
   Either.gen(function* () {
     const file = yield* findFile(source)
     const tree = yield* Either.try({
-      try: () => parseYaml(readFileSync(file, "utf8")) ?? {},
+      try: () => parsePlainYaml(readFileSync(file, "utf8")) ?? {},
       catch: (cause) =>
         new ConfigError({ detail: `Error reading configuration:  While parsing config: ${messageOf(cause)}`, cause })
     })
