@@ -1,0 +1,51 @@
+/**
+ * Stages 20 to 22: the consenters of this node and the registrar, which brings up every channel.
+ * Source: orderer.md section 1, 3.1, 3.11.
+ */
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { BlockStoreProvider } from "../../ledger/blockstore/index.js"
+import { LocalMsp } from "../../msp/index.js"
+import { Metrics } from "../../runtime/Metrics.js"
+import { declareCutterMetrics } from "../blockcutter/metrics.js"
+import { Consenters } from "../consensus/Chain.js"
+import { soloConsenter } from "../consensus/solo/SoloChain.js"
+import { makeRegistrar, Registrar } from "../multichannel/Registrar.js"
+import { ClientRoots } from "./ClientRoots.js"
+import { StartFailed } from "./errors.js"
+import { SystemLedger } from "./SystemLedger.js"
+
+/** The mechanisms that this node has; a channel of another type (etcdraft) is refused by name. */
+export const consenters: Layer.Layer<Consenters> = Layer.succeed(Consenters, new Map([["solo", soloConsenter]]))
+
+export interface ChannelsOptions {
+  /** False with General.Authentication.NoExpirationChecks. */
+  readonly checkExpiration: boolean
+}
+
+/** The registrar with all channels started, the system channel's chain last. */
+export const layer = (
+  options: ChannelsOptions
+): Layer.Layer<
+  Registrar,
+  StartFailed,
+  BlockStoreProvider | ClientRoots | Consenters | LocalMsp | Metrics | SystemLedger
+> =>
+  Layer.scoped(
+    Registrar,
+    Effect.gen(function* () {
+      yield* SystemLedger
+      const { signer } = yield* LocalMsp
+      const { actor } = yield* ClientRoots
+      const clock = yield* Effect.clock
+      return yield* makeRegistrar({
+        ledgers: yield* BlockStoreProvider,
+        consenters: yield* Consenters,
+        signing: { signer, nonce: () => randomBytes(24), now: () => clock.unsafeCurrentTimeMillis() },
+        checkExpiration: options.checkExpiration,
+        cutterMetrics: declareCutterMetrics(yield* Metrics),
+        actors: [actor]
+      })
+    }).pipe(Effect.mapError((cause) => new StartFailed({ detail: cause.message, cause })))
+  )
