@@ -5,10 +5,10 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as Either from "effect/Either"
-import { parseYaml } from "../config/yaml.js"
 import { decodePem } from "../crypto/index.js"
 import { msp } from "../wire/index.js"
 import { MspSetupFailed, MspTypeUnsupported } from "./errors.js"
+import { type FolderSettings, NO_SETTINGS, type OuEntry, parseFolderSettings } from "./folderSettings.js"
 
 /** Receives what the reference logs as warnings. */
 export type Warn = (text: string) => void
@@ -53,91 +53,16 @@ const readPemFolder = (folder: string, warn: Warn): Either.Either<ReadonlyArray<
   return Either.right(files)
 }
 
-/** A `{Certificate, OrganizationalUnitIdentifier}` entry of config.yaml. */
-interface OuEntry {
-  readonly certificate: string
-  readonly name: string
-}
-
-interface FolderSettings {
-  readonly ouIdentifiers: ReadonlyArray<OuEntry>
-  readonly nodeOus:
-    | { readonly enable: boolean; readonly entries: Readonly<Record<NodeOuKey, OuEntry | undefined>> }
-    | undefined
-}
-
-type NodeOuKey = "ClientOUIdentifier" | "PeerOUIdentifier" | "AdminOUIdentifier" | "OrdererOUIdentifier"
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-class Unreadable extends Error {}
-
-const textOf = (value: unknown, key: string): string => {
-  if (value === undefined || value === null) return ""
-  if (typeof value === "string") return value
-  if (typeof value === "number" || typeof value === "boolean") return String(value)
-  throw new Unreadable(`${key} must be text`)
-}
-
-const flagOf = (value: unknown, key: string): boolean => {
-  if (value === undefined || value === null) return false
-  if (typeof value === "boolean") return value
-  // YAML 1.1, which the reference reads, has more words for it.
-  if (typeof value === "string" && /^(y|yes|on|true)$/i.test(value)) return true
-  if (typeof value === "string" && /^(n|no|off|false)$/i.test(value)) return false
-  throw new Unreadable(`${key} must be true or false`)
-}
-
-const entryOf = (value: unknown, key: string): OuEntry | undefined => {
-  if (value === undefined || value === null) return undefined
-  if (!isRecord(value)) throw new Unreadable(`${key} must be a mapping`)
-  return {
-    certificate: textOf(value.Certificate, `${key}.Certificate`),
-    name: textOf(value.OrganizationalUnitIdentifier, `${key}.OrganizationalUnitIdentifier`)
-  }
-}
-
-const settingsOf = (tree: unknown): FolderSettings => {
-  if (tree === undefined || tree === null) return { ouIdentifiers: [], nodeOus: undefined }
-  if (!isRecord(tree)) throw new Unreadable("a mapping is expected at the top")
-  const list = tree.OrganizationalUnitIdentifiers ?? []
-  if (!Array.isArray(list)) throw new Unreadable("OrganizationalUnitIdentifiers must be a list")
-  const ouIdentifiers = list.map(
-    (item: unknown, i) => entryOf(item, `OrganizationalUnitIdentifiers[${i}]`) ?? { certificate: "", name: "" }
-  )
-  const units = tree.NodeOUs
-  if (units === undefined || units === null) return { ouIdentifiers, nodeOus: undefined }
-  if (!isRecord(units)) throw new Unreadable("NodeOUs must be a mapping")
-  const entry = (key: NodeOuKey) => entryOf(units[key], `NodeOUs.${key}`)
-  return {
-    ouIdentifiers,
-    nodeOus: {
-      enable: flagOf(units.Enable, "NodeOUs.Enable"),
-      entries: {
-        ClientOUIdentifier: entry("ClientOUIdentifier"),
-        PeerOUIdentifier: entry("PeerOUIdentifier"),
-        AdminOUIdentifier: entry("AdminOUIdentifier"),
-        OrdererOUIdentifier: entry("OrdererOUIdentifier")
-      }
-    }
-  }
-}
-
 const readSettings = (path: string): Either.Either<FolderSettings, string> => {
   let text: string
   try {
     text = readFileSync(path, "utf8")
   } catch (error) {
     return isMissing(error)
-      ? Either.right({ ouIdentifiers: [], nodeOus: undefined })
+      ? Either.right(NO_SETTINGS)
       : Either.left(`failed loading configuration file at [${path}]: ${reason(error)}`)
   }
-  try {
-    return Either.right(settingsOf(parseYaml(text)))
-  } catch (error) {
-    return Either.left(`failed unmarshalling configuration file at [${path}]: ${reason(error)}`)
-  }
+  return parseFolderSettings(text, path)
 }
 
 const readWhole = (path: string): Either.Either<Uint8Array, string> => {
@@ -285,10 +210,10 @@ export const readMspFolder = (
 const nodeOusOf = (folder: string, settings: FolderSettings, warn: Warn) => {
   const units = settings.nodeOus
   if (units?.enable !== true) return {}
-  const client = nodeOuOf(folder, units.entries.ClientOUIdentifier, "ClientOU", warn)
-  const peer = nodeOuOf(folder, units.entries.PeerOUIdentifier, "PeerOU", warn)
-  const admin = nodeOuOf(folder, units.entries.AdminOUIdentifier, "AdminOU", warn)
-  const orderer = nodeOuOf(folder, units.entries.OrdererOUIdentifier, "OrdererOU", warn)
+  const client = nodeOuOf(folder, units.client, "ClientOU", warn)
+  const peer = nodeOuOf(folder, units.peer, "PeerOU", warn)
+  const admin = nodeOuOf(folder, units.admin, "AdminOU", warn)
+  const orderer = nodeOuOf(folder, units.orderer, "OrdererOU", warn)
   return {
     fabricNodeOus: msp.FabricNodeOUs.create({
       enable: true,

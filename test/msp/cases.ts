@@ -216,7 +216,7 @@ const chainShapes = (): ReadonlyArray<Case> => {
     one("intermediate as root only", [sub], [issue(sub), issue(root)]),
     one("path length 0 without intermediate", [limited], [issue(limited)]),
     one("path length 0 with intermediate", [limited], [issue(limitedSub)], { intermediates: [limitedSub] }),
-    one("re-issued root", [firstIssue, secondIssue], [issue(firstIssue)]),
+    one("re-issued root", [firstIssue, secondIssue], [issue(firstIssue), issue(firstIssue, { notBefore: NOW })]),
     one("the same root twice", [root, root], [issue(root)]),
     one("root that may not sign", [noSign], [issue(noSign)]),
     one("root without key usage", [noUsage], [issue(noUsage)]),
