@@ -1,0 +1,211 @@
+/**
+ * The commit line of one channel: verified → validated → committed, one block after the other, heights without gap.
+ *
+ * Two blocks may be in it at once. While block n is being committed, block n+1 is verified and its signatures are under
+ * way: these depend on the configuration alone. Verdicts on n+1 wait for the commit of n, because they read its state
+ * (definitions, key-level policies, transaction ids). Behind a block with a config transaction nothing is verified
+ * before that block is validated, for it may change who orders and who signs.
+ *
+ * Source: peer-endorse-validate.md 3.7 rules 6-7, 3.9 rule 11; gossip/state/state.go, gossip/privdata/coordinator.go.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { type BundleSource, blockSignedData, verifyBlock } from "../channelconfig/index.js"
+import { blockValidation, verifyAhead } from "../policy/index.js"
+import * as Log from "../runtime/Log.js"
+import { textOf } from "../runtime/Stage.js"
+import type { TxValidator } from "../validation/index.js"
+import { common } from "../wire/index.js"
+import { openEnvelope } from "../wire/protoutil.js"
+import { BlockRefused, CommitStopped } from "./errors.js"
+import type { BlockPrivateData, Committed, ReceivedBlock, Validated, Verified } from "./stages.js"
+
+/** What a channel gives its commit line. */
+export interface CommitSupport {
+  readonly channelId: string
+  readonly bundles: BundleSource
+  readonly validator: TxValidator
+  /** Blocks committed so far. */
+  readonly height: () => bigint
+  /** Gathers the private data of a validated block (PrivateDataCoordinator). */
+  readonly privateData: (block: Validated) => Effect.Effect<BlockPrivateData, unknown>
+  /** Applies the rules of state and writes block, state and history in one step. */
+  readonly commit: (block: Validated, data: BlockPrivateData) => Effect.Effect<Committed, unknown>
+  /** After the commit; failures are logged only. */
+  readonly committed: (block: Committed, data: BlockPrivateData) => Effect.Effect<void, unknown>
+}
+
+export interface CommitPipeline {
+  /**
+   * Takes in the next block; waits while the line is full. A refused block changes nothing. Calls come one after the
+   * other, in the order of the blocks.
+   */
+  readonly submit: (bytes: Uint8Array) => Effect.Effect<void, BlockRefused | CommitStopped>
+  /** The number that the next block must carry: committed blocks and those in the line. */
+  readonly next: () => bigint
+  /** Each commit from the subscription on; slow subscribers lose the oldest and read the ledger by number. */
+  readonly commits: Effect.Effect<Queue.Dequeue<Committed>, never, Scope.Scope>
+  /** Waits until that many blocks are committed. */
+  readonly reached: (height: bigint) => Effect.Effect<void, CommitStopped>
+  /** Fails when the channel can commit no more; never succeeds. */
+  readonly failure: Effect.Effect<never, CommitStopped>
+}
+
+const log = Log.module("committer", "commit")
+
+/** Verified blocks that wait for the one being committed: enough to keep the thread pool busy, little in memory. */
+const WAITING = 4
+
+const isConfig = (block: common.Block): boolean =>
+  (block.data?.data ?? []).some((entry) => {
+    try {
+      return openEnvelope(entry)?.channelHeader.type === common.HeaderType.CONFIG
+    } catch {
+      return false
+    }
+  })
+
+export const makeCommitPipeline = (support: CommitSupport): Effect.Effect<CommitPipeline, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { bundles, channelId, validator } = support
+    const stopped = yield* Deferred.make<never, CommitStopped>()
+    const waiting = yield* Queue.bounded<Verified>(WAITING)
+    const commits = yield* PubSub.sliding<Committed>(64)
+    yield* Effect.addFinalizer(() => Effect.zipRight(Queue.shutdown(waiting), PubSub.shutdown(commits)))
+    let next = support.height()
+    /** Completes when the last block with a config transaction has been validated. */
+    let inForce: Effect.Effect<void, CommitStopped> = Effect.void
+    const pendingConfig = new Map<bigint, Deferred.Deferred<void>>()
+
+    // ---- Verify ----
+
+    const refuse = (reason: string, block?: bigint) => new BlockRefused({ channel: channelId, block, reason })
+
+    const receive = (bytes: Uint8Array): Effect.Effect<ReceivedBlock, BlockRefused> =>
+      Effect.gen(function* () {
+        const block = yield* Effect.try({
+          try: () => common.Block.decode(bytes),
+          catch: (error) => refuse(`failed to decode: ${textOf(error)}`)
+        })
+        if (block.header === undefined) return yield* refuse("header must be different from nil")
+        const { number } = block.header
+        if (number !== next) return yield* refuse(`expected block number [${next}]`, number)
+        const [first] = block.data?.data ?? []
+        const claimed = first === undefined ? undefined : Either.getOrUndefined(Either.try(() => openEnvelope(first)))
+        if (claimed?.channelHeader.channelId !== channelId)
+          return yield* refuse(
+            `invalid channel id: the block is of channel [${claimed?.channelHeader.channelId ?? ""}]`,
+            number
+          )
+        return { number, bytes, block }
+      })
+
+    /** The orderers' signatures against the configuration in force. */
+    const signaturesHold = ({ block, number }: ReceivedBlock): Effect.Effect<void, BlockRefused> =>
+      Effect.gen(function* () {
+        const bundle = bundles.current()
+        const set = Either.getOrElse(blockSignedData(block), () => [])
+        const policy = bundle.policyManager.getPolicy(blockValidation)
+        const verify = yield* Effect.promise(() => verifyAhead(policy.verifications(set)))
+        const verdict = verifyBlock(bundle, block, verify)
+        if (Either.isLeft(verdict)) return yield* refuse(verdict.left.message, number)
+      })
+
+    const submit = (bytes: Uint8Array): Effect.Effect<void, BlockRefused | CommitStopped> =>
+      Effect.gen(function* () {
+        const received = yield* receive(bytes)
+        yield* Effect.raceFirst(inForce, Deferred.await(stopped))
+        yield* signaturesHold(received)
+        const { block, number } = received
+        const prepared = yield* validator.prepare({ number, entries: block.data?.data ?? [] })
+        const config = isConfig(block)
+        if (config) {
+          const done = yield* Deferred.make<void>()
+          pendingConfig.set(number, done)
+          inForce = Deferred.await(done)
+        }
+        next = number + 1n
+        const verified: Verified = { ...received, _tag: "Verified", prepared, config }
+        yield* Effect.raceFirst(Queue.offer(waiting, verified), Deferred.await(stopped))
+      }).pipe(Effect.withSpan("CommitPipeline.submit", { captureStackTrace: false }))
+
+    // ---- Validate and commit ----
+
+    const stop = (block: bigint, cause: Cause.Cause<unknown>) => {
+      const reason = Cause.squash(cause)
+      return new CommitStopped({
+        channel: channelId,
+        block,
+        reason: textOf(reason),
+        remedy:
+          "the channel has stopped, others go on; remove the cause and restart the peer: the block will be delivered again",
+        cause: reason
+      })
+    }
+
+    const one = (verified: Verified): Effect.Effect<void, CommitStopped> =>
+      Effect.gen(function* () {
+        const { block, bytes, number, prepared } = verified
+        const started = yield* Clock.currentTimeMillis
+        const codes = yield* validator.validate(prepared)
+        yield* log
+          .at("Validate")
+          .info(`[${channelId}] Validated block [${number}] in ${(yield* Clock.currentTimeMillis) - started}ms`)
+        const done = pendingConfig.get(number)
+        if (done !== undefined) {
+          pendingConfig.delete(number)
+          yield* Deferred.succeed(done, undefined)
+        }
+        const validated: Validated = { _tag: "Validated", number, bytes, block, codes }
+        const data = yield* support.privateData(validated)
+        // a commit once begun is finished: interruption waits for the disk
+        const committed = yield* Effect.uninterruptible(support.commit(validated, data))
+        yield* PubSub.publish(commits, committed)
+        yield* support
+          .committed(committed, data)
+          .pipe(
+            Effect.catchAllCause((cause) =>
+              log.warning(`[${channelId}] after the commit of block [${number}]`, { error: Cause.pretty(cause) })
+            )
+          )
+      }).pipe(
+        Effect.withSpan("CommitPipeline.commit", {
+          captureStackTrace: false,
+          attributes: { channel: channelId, block: String(verified.number) }
+        }),
+        Effect.catchAllCause((cause) =>
+          Cause.isInterruptedOnly(cause) ? Effect.interrupt : Effect.fail(stop(verified.number, cause))
+        )
+      )
+
+    yield* Queue.take(waiting).pipe(
+      Effect.flatMap(one),
+      Effect.forever,
+      Effect.catchAll((error) =>
+        Effect.zipRight(log.error(error.message, { remedy: error.remedy }), Deferred.fail(stopped, error))
+      ),
+      Effect.forkScoped
+    )
+
+    const reached = (height: bigint): Effect.Effect<void, CommitStopped> =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const subscription = yield* PubSub.subscribe(commits)
+          while (support.height() < height) yield* Effect.raceFirst(Queue.take(subscription), Deferred.await(stopped))
+        })
+      )
+
+    return {
+      submit,
+      next: () => next,
+      commits: PubSub.subscribe(commits),
+      reached,
+      failure: Deferred.await(stopped)
+    }
+  })
