@@ -100,8 +100,8 @@ const emitService = (service) => {
   return `export const ${full.replace(".", "_")} = {\n  name: "${full}",\n  methods: {\n${methods.join(",\n")}\n  }\n} as const\n`
 }
 
-const modules = Map.groupBy ? Map.groupBy(types, moduleOf) : new Map()
-if (!Map.groupBy) for (const type of types) modules.set(moduleOf(type), [...(modules.get(moduleOf(type)) ?? []), type])
+const modules = new Map()
+for (const type of types) modules.set(moduleOf(type), [...(modules.get(moduleOf(type)) ?? []), type])
 
 const files = new Map([...modules].map(([module, items]) => [`${module}.ts`, emitModule(module, items)]))
 files.set("services.ts", `${head}${services.map(emitService).join("\n")}`)

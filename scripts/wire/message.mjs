@@ -80,6 +80,8 @@ const emitRead = (name, type, fields, ref, exported) => {
     const fresh = f.kind === "message" ? `const v = ${ref("blank$", f.type)}()` : ""
     if (f.map) {
       const isMessage = f.kind === "message"
+      // Go takes a value that is missing for nil and crashes on its first use; a message without fields has no use.
+      const valueMatters = isMessage && f.type.fieldsArray.length > 0
       put(f.key(2), [
         "const outer = r.open()",
         'let k = ""',
@@ -101,8 +103,8 @@ const emitRead = (name, type, fields, ref, exported) => {
         "  } else r.skipEntryField(key)",
         "}",
         "r.end = outer",
-        ...(isMessage ? [`if (v === undefined) throw noMapValue("${f.path}")`] : []),
-        `${m}.set(k, v)`
+        ...(valueMatters ? [`if (v === undefined) throw noMapValue("${f.path}")`] : []),
+        `${m}.set(k, v${isMessage && !valueMatters ? ` ?? ${ref("blank$", f.type)}()` : ""})`
       ])
     } else if (f.list && f.kind === "message") put(f.key(2), nested([fresh], "v", [`${m}.push(v)`]))
     else if (f.list) {

@@ -13,11 +13,13 @@ export {
   google,
   gossip,
   kvrwset,
+  lifecycle,
   msp,
   orderer,
   privacyenabledstate,
   protos,
   queryresult,
   rwset,
+  token,
   transientstore
 } from "./gen/index.js"
