@@ -1,0 +1,86 @@
+/**
+ * Writes the archives of code packages: headers without variance (zero time, mode 0100644, owner 500), so that the same
+ * files give the same bytes everywhere. Source: chaincode.md R73; core/container/util/writer.go.
+ */
+import { gzipSync } from "node:zlib"
+import { BLOCK } from "./tarHeader.js"
+
+export interface ArchiveFile {
+  /** Name inside the archive, with slashes. */
+  readonly name: string
+  readonly content: Uint8Array
+}
+
+const MODE = 0o100644
+const OWNER = 500
+
+const isAsciiCode = (code: number): boolean => code > 0 && code < 0x80
+
+const isAscii = (name: string): boolean => Buffer.from(name).every(isAsciiCode)
+
+/** What an old reader gets to see of a name that stands in an extended header. */
+const asciiPart = (name: string): string =>
+  Buffer.from(Buffer.from(name).filter(isAsciiCode)).toString("latin1").slice(0, 100)
+
+/** The name and prefix fields of a name; undefined when it needs an extended header. */
+const fields = (name: string): { readonly name: string; readonly prefix: string } | undefined => {
+  if (!isAscii(name)) return undefined
+  if (name.length <= 100) return { name, prefix: "" }
+  const slash = name.lastIndexOf("/", 155)
+  if (slash <= 0 || name.length - slash - 1 > 100 || name.length - slash - 1 === 0) return undefined
+  return { name: name.slice(slash + 1), prefix: name.slice(0, slash) }
+}
+
+const header = (name: string, prefix: string, size: number, type: string, mode: number): Buffer => {
+  const block = Buffer.alloc(BLOCK)
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0")
+  block.write(name, 0, 100, "latin1")
+  block.write(`${octal(mode, 7)}\0${octal(OWNER, 7)}\0${octal(OWNER, 7)}\0`, 100, "latin1")
+  block.write(`${octal(size, 11)}\0${octal(0, 11)}\0        ${type}`, 124, "latin1")
+  block.write("ustar\x0000", 257, "latin1")
+  block.write(`${octal(0, 7)}\0${octal(0, 7)}\0`, 329, "latin1")
+  block.write(prefix, 345, 155, "latin1")
+  const sum = block.reduce((total, byte) => total + byte, 0)
+  block.write(`${octal(sum, 6)}\0 `, 148, "latin1")
+  return block
+}
+
+const padding = (size: number): Buffer => Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK)
+
+/** An extended header that carries the whole name. */
+const paxHeader = (name: string): Array<Buffer> => {
+  const body = ` path=${name}\n`
+  const length = Buffer.byteLength(body)
+  let total = length + String(length).length
+  if (length + String(total).length !== total) total = length + String(total).length
+  const record = Buffer.from(`${total}${body}`)
+  const directory = name.slice(0, name.lastIndexOf("/") + 1)
+  const shown = asciiPart(`${directory}PaxHeaders.0/${name.slice(directory.length)}`)
+  return [header(shown, "", record.length, "x", 0), record, padding(record.length)]
+}
+
+/** A tar archive of the files in the order given. */
+export const tarOf = (files: ReadonlyArray<ArchiveFile>): Uint8Array => {
+  const parts: Array<Uint8Array> = []
+  for (const file of files) {
+    let place = fields(file.name)
+    if (place === undefined) {
+      parts.push(...paxHeader(file.name))
+      place = { name: asciiPart(file.name), prefix: "" }
+    }
+    parts.push(
+      header(place.name, place.prefix, file.content.length, "0", MODE),
+      file.content,
+      padding(file.content.length)
+    )
+  }
+  parts.push(Buffer.alloc(2 * BLOCK))
+  return Buffer.concat(parts)
+}
+
+/** The same, compressed. The gzip header carries no time and no name. */
+export const tarGzOf = (files: ReadonlyArray<ArchiveFile>): Uint8Array => {
+  const bytes = gzipSync(tarOf(files))
+  bytes[9] = 255 // the operating system, which would otherwise differ between machines
+  return bytes
+}

@@ -1,0 +1,341 @@
+/**
+ * Chaincode as processes of this machine (`vm.type: process`): each in its own process group, with a clean environment,
+ * under the peer's eyes. Ended with the peer: by the release here, by a watcher in each group when the peer dies
+ * without release, and by the marks on disk that the next start finds. Source: chaincode.md R13-R19; issue 7 part 2.
+ */
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { closingEffect } from "../../../runtime/closing.js"
+import * as Log from "../../../runtime/Log.js"
+import { canonicalName } from "../../text.js"
+import type { ChaincodeRef, LaunchRequest } from "../ContainerRuntime.js"
+import { ContainerRuntime, NotRunning, type StartFailed } from "../ContainerRuntime.js"
+import { containerName, fileNameOf, type NameParts } from "../names.js"
+import { prepareGo, prepareJava } from "./buildCompiled.js"
+import { prepareNode } from "./buildNode.js"
+import { type BuildError, type BuildOptions, type Prepared, refuse } from "./builds.js"
+import { chaincodeEnvironment, type Environment } from "./environment.js"
+import type { DiskFailed } from "./errors.js"
+import { disk } from "./errors.js"
+import { Folders } from "./Folders.js"
+import { endLeftover, type ProcessMark, startTimeOf } from "./owner.js"
+import { type ProcessLimits, type Supervised, supervise } from "./Supervised.js"
+
+export interface ProcessRuntimeOptions extends NameParts {
+  /** A folder below the peer's, the launcher's own. */
+  readonly folder: string
+  /** The peer's environment, as data from the launcher. */
+  readonly environment: Environment
+  /** `vm.process.uid` and `gid`: the user that chaincode runs as. */
+  readonly uid?: number
+  readonly gid?: number
+  readonly limits?: ProcessLimits
+  /** A folder of Go binaries made beforehand; see builds.ts. */
+  readonly prebuilt?: string
+  readonly crashLoop?: CrashLoopLimit
+}
+
+/** After `exits` ends within `window` a chaincode is not started again before `pause` has passed. */
+export interface CrashLoopLimit {
+  readonly exits: number
+  readonly window: Duration.DurationInput
+  readonly pause: Duration.DurationInput
+}
+
+const DEFAULT_CRASH_LOOP: CrashLoopLimit = { exits: 5, window: "1 minute", pause: "30 seconds" }
+
+/** Another user was asked for, which only root may give. */
+export class UserRefused extends Data.TaggedError("UserRefused")<{ readonly uid: number }> {
+  override get message() {
+    return `vm.process.uid ${this.uid}: only a peer that runs as root can run chaincode as another user`
+  }
+}
+
+const log = Log.module("chaincode.process")
+
+/** How long a process has between SIGTERM and SIGKILL when the peer stops. */
+const GRACE = Duration.millis(1500)
+
+interface Running {
+  readonly key: string
+  readonly file: string
+  readonly process: Supervised
+  alive: boolean
+  /** Set when its end is wished for: not a crash. */
+  stopping: boolean
+}
+
+class ProcessRuntime {
+  /** By `name:version`; one that has ended stays until the next start, for those who ask how it ended. */
+  private readonly running = new Map<string, Running>()
+  private readonly builds = new Map<string, Deferred.Deferred<Prepared, BuildError>>()
+  private readonly crashes = new Map<string, Array<number>>()
+  private readonly limit: CrashLoopLimit
+
+  constructor(
+    private readonly options: ProcessRuntimeOptions,
+    private readonly folders: Folders,
+    private readonly scope: Scope.Scope
+  ) {
+    this.limit = options.crashLoop ?? DEFAULT_CRASH_LOOP
+  }
+
+  readonly start = (request: LaunchRequest): Effect.Effect<void, StartFailed> =>
+    Effect.gen(this, function* () {
+      yield* this.refuseCrashLoop(request)
+      yield* this.stop(request)
+      const prepared = yield* this.prepared(request)
+      yield* this.spawn(request, prepared)
+    }).pipe(
+      Effect.mapError((error) => (error._tag === "StartFailed" ? error : refuse(request, error.message))),
+      Effect.withSpan("ProcessRuntime.start", { captureStackTrace: false })
+    )
+
+  readonly stop = (chaincode: ChaincodeRef): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const running = this.running.get(canonicalName(chaincode.name, chaincode.version))
+      return running === undefined ? Effect.void : this.kill(running)
+    })
+
+  private kill(running: Running): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!running.alive) return Effect.void
+      running.stopping = true
+      running.process.signal("SIGKILL")
+      return closingEffect(`chaincode ${running.key}`, this.gone(running))
+    })
+  }
+
+  readonly wait = (chaincode: ChaincodeRef): Effect.Effect<number, NotRunning> =>
+    Effect.suspend(() => {
+      const key = canonicalName(chaincode.name, chaincode.version)
+      return this.running.get(key)?.process.exited ?? new NotRunning({ chaincode: key })
+    })
+
+  /** Ends everything that still runs: first politely. */
+  readonly stopAll: Effect.Effect<void> = Effect.suspend(() => {
+    const alive = [...this.running.values()].filter((running) => running.alive)
+    for (const running of alive) {
+      running.stopping = true
+      running.process.signal("SIGTERM")
+    }
+    const end = (running: Running) =>
+      this.gone(running).pipe(
+        Effect.timeoutOption(GRACE),
+        Effect.flatMap((gone) => (Option.isSome(gone) ? Effect.void : this.kill(running)))
+      )
+    return closingEffect("chaincode processes", Effect.forEach(alive, end, { concurrency: "unbounded", discard: true }))
+  })
+
+  // ---- Building --------------------------------------------------------------------------------------------------
+
+  /** One build at a time per package; it goes on when the launch that asked for it gives up. */
+  private prepared(request: LaunchRequest): Effect.Effect<Prepared, BuildError> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function* () {
+        const key = canonicalName(request.name, request.version)
+        const under = this.builds.get(key)
+        if (under !== undefined) return yield* restore(Deferred.await(under))
+        const done = yield* Deferred.make<Prepared, BuildError>()
+        this.builds.set(key, done)
+        yield* this.prepare(request).pipe(
+          Effect.interruptible,
+          Effect.intoDeferred(done),
+          Effect.ensuring(Effect.sync(() => this.builds.delete(key))),
+          Effect.forkIn(this.scope)
+        )
+        return yield* restore(Deferred.await(done))
+      })
+    )
+  }
+
+  private prepare(request: LaunchRequest): Effect.Effect<Prepared, BuildError> {
+    const { environment, gid, prebuilt, uid } = this.options
+    const options: BuildOptions = { folders: this.folders, environment, prebuilt: prebuilt ?? "", uid, gid }
+    switch (request.type) {
+      case "NODE":
+        return prepareNode(request, options)
+      case "GOLANG":
+        return prepareGo(request, options)
+      case "JAVA":
+        return prepareJava(request, options)
+      case "CAR":
+        return refuse(
+          request,
+          "CAR packages need chaintool, which is not here: package the chaincode as golang instead"
+        )
+      default:
+        return refuse(request, `unknown chaincodeType: ${request.type}`)
+    }
+  }
+
+  // ---- Running ---------------------------------------------------------------------------------------------------
+
+  private spawn(request: LaunchRequest, prepared: Prepared): Effect.Effect<void, StartFailed | DiskFailed> {
+    return Effect.gen(this, function* () {
+      const { options } = this
+      const { name, version } = request
+      const key = canonicalName(name, version)
+      const file = fileNameOf(options, name, version)
+      const environment = yield* this.environmentOf(request, file)
+      const lines = yield* Log.module(`peer.chaincode.${containerName(options, name, version)}`).sync
+      const started = yield* supervise({
+        chaincode: key,
+        command: prepared.command,
+        directory: prepared.directory,
+        environment: { ...environment, ...prepared.environment },
+        uid: options.uid,
+        gid: options.gid,
+        limits: options.limits ?? {},
+        log: lines
+      })
+      const running: Running = { key, file, process: started, alive: true, stopping: false }
+      this.running.set(key, running)
+      yield* this.watch(running).pipe(Effect.interruptible, Effect.forkIn(this.scope))
+      const startTime = yield* Effect.promise(() => startTimeOf(started.pid))
+      if (startTime !== undefined) {
+        const content: ProcessMark = { pid: started.pid, startTime }
+        yield* disk(() => fs.writeFile(this.markOf(file), JSON.stringify(content), { mode: 0o600 }))
+      }
+      yield* log.info(`Started chaincode ${key}`, { pid: started.pid })
+    }).pipe(Effect.uninterruptible) // between the start and its entry in the books nothing may come
+  }
+
+  private markOf(file: string): string {
+    return path.join(this.folders.marks, `${file}.json`)
+  }
+
+  private environmentOf(request: LaunchRequest, file: string): Effect.Effect<Environment, DiskFailed> {
+    const { folders, options } = this
+    const { credentials } = request
+    if (credentials === undefined) {
+      return Effect.succeed(chaincodeEnvironment(request, undefined, options.environment, folders.home))
+    }
+    const files = {
+      "client.key": credentials.clientKey,
+      "client.crt": credentials.clientCertificate,
+      "peer.crt": credentials.rootCertificate
+    }
+    return Effect.map(
+      disk(() => folders.privateFiles(file, files)),
+      (folder) => {
+        const place = (name: keyof typeof files) => path.join(folder, name)
+        const tls = {
+          clientKey: place("client.key"),
+          clientCertificate: place("client.crt"),
+          rootCertificate: place("peer.crt")
+        }
+        return chaincodeEnvironment(request, tls, options.environment, folders.home)
+      }
+    )
+  }
+
+  /** Waits for the end of a process and removes its traces. */
+  private gone(running: Running): Effect.Effect<number> {
+    return Effect.tap(running.process.exited, () => {
+      if (!running.alive) return Effect.void
+      running.alive = false
+      const remove = async () => {
+        await fs.rm(this.markOf(running.file), { force: true })
+        await this.folders.removePrivateFiles(running.file)
+      }
+      return Effect.ignore(disk(remove))
+    })
+  }
+
+  /** An end that nobody asked for counts against the chaincode. */
+  private watch(running: Running): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      const code = yield* this.gone(running)
+      const { key } = running
+      if (running.stopping) return yield* log.debug(`Chaincode ${key} ended with ${code}`)
+      const at = yield* Clock.currentTimeMillis
+      const since = at - Duration.toMillis(this.limit.window)
+      const recent = (this.crashes.get(key) ?? []).filter((time) => time > since)
+      this.crashes.set(key, [...recent, at])
+      yield* log.warning(`Chaincode ${key} ended by itself with ${code}`)
+    })
+  }
+
+  private refuseCrashLoop(request: LaunchRequest): Effect.Effect<void, StartFailed> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const key = canonicalName(request.name, request.version)
+      const crashes = this.crashes.get(key) ?? []
+      const last = crashes.at(-1)
+      const { exits, pause, window } = this.limit
+      if (last === undefined || crashes.length < exits) return Effect.void
+      const wait = last + Duration.toMillis(pause) - now
+      if (wait <= 0) {
+        this.crashes.delete(key)
+        return Effect.void
+      }
+      const within = Duration.format(Duration.decode(window))
+      const seconds = Math.ceil(wait / 1000)
+      return refuse(
+        request,
+        `it ended ${crashes.length} times within ${within}; started again in ${seconds}s at the earliest`
+      )
+    })
+  }
+}
+
+/** Ends what an earlier peer left running in this folder. */
+const sweep = (folders: Folders): Effect.Effect<void, DiskFailed> =>
+  Effect.gen(function* () {
+    for (const file of yield* disk(() => fs.readdir(folders.marks))) {
+      const place = path.join(folders.marks, file)
+      const mark = parseMark(yield* disk(() => fs.readFile(place, "utf8")))
+      if (mark !== undefined && (yield* disk(() => endLeftover(mark)))) {
+        yield* log.warning("Ended a chaincode process that an earlier peer left behind", { pid: mark.pid, mark: file })
+      }
+      yield* disk(() => fs.rm(place, { force: true }))
+    }
+  })
+
+const parseMark = (text: string): ProcessMark | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== "object" || value === null || !("pid" in value) || !("startTime" in value)) return undefined
+    const { pid, startTime } = value
+    const valid = typeof pid === "number" && Number.isInteger(pid) && pid > 1 && typeof startTime === "string"
+    return valid ? { pid, startTime } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** `vm.type: process`. */
+export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRuntime, DiskFailed | UserRefused> =>
+  Layer.scoped(
+    ContainerRuntime,
+    Effect.gen(function* () {
+      const { gid, uid } = options
+      if (uid !== undefined && process.getuid?.() !== 0 && process.getuid?.() !== uid)
+        return yield* new UserRefused({ uid })
+      if (uid === undefined) {
+        yield* log.warning(
+          "Chaincode runs as the peer's own user and can read its keys and ledgers: set vm.process.uid and vm.process.gid"
+        )
+      }
+      const folders = new Folders(options.folder, { uid, gid })
+      yield* folders.open
+      yield* sweep(folders)
+      const runtime = new ProcessRuntime(options, folders, yield* Effect.scope)
+      yield* Effect.addFinalizer(() => runtime.stopAll)
+      return ContainerRuntime.of({
+        kind: "process",
+        start: runtime.start,
+        stop: runtime.stop,
+        wait: runtime.wait,
+        healthy: Effect.void
+      })
+    })
+  )
