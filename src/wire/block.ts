@@ -2,7 +2,7 @@
  * Blocks: header bytes and hashes, data hash, metadata slots.
  * Source: peer-endorse-validate.md section 4; protos/utils/blockutils.go, protos/common/block.go of the reference.
  */
-import { sha256 } from "./bytes.js"
+import { sha256, sha256Of } from "./bytes.js"
 import { EMPTY } from "./codec.js"
 import { common } from "./gen/index.js"
 
@@ -49,7 +49,7 @@ export const blockHeaderBytes = (header: HeaderFields): Uint8Array => {
 export const blockHeaderHash = (header: HeaderFields): Uint8Array => sha256(blockHeaderBytes(header))
 
 /** SHA-256 over the plain concatenation of the block's entries. */
-export const blockDataHash = (entries: ReadonlyArray<Uint8Array>): Uint8Array => sha256(...entries)
+export const blockDataHash = (entries: ReadonlyArray<Uint8Array>): Uint8Array => sha256Of(entries)
 
 /** A block with empty metadata slots; its data hash is computed. */
 export const newBlock = (number: bigint, previousHash: Uint8Array, entries: ReadonlyArray<Uint8Array>): common.Block =>

@@ -57,12 +57,15 @@ const lenient = new TextDecoder("utf-8", { ignoreBOM: true })
 /** Text for people: what is not UTF-8 shows as U+FFFD. */
 export const toText = (bytes: Uint8Array): string => lenient.decode(bytes)
 
-/** SHA-256 over the plain concatenation of `parts`. */
-export const sha256 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+/** SHA-256 over the plain concatenation of `parts`, of which there may be any number. */
+export const sha256Of = (parts: Iterable<Uint8Array>): Uint8Array => {
   const hash = createHash("sha256")
   for (const part of parts) hash.update(part)
   return hash.digest()
 }
+
+/** The same for a few parts. */
+export const sha256 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => sha256Of(parts)
 
 /** A 64-bit number as a JavaScript number where it must fit one (block numbers, heights). */
 export const toSafeNumber = (value: bigint): number => {
