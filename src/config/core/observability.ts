@@ -1,0 +1,29 @@
+/** `operations` and `metrics` of core.yaml. Source: operations-cli.md 1.1. */
+import { bool, duration, text, words } from "../fields.js"
+import { section } from "../schema.js"
+
+export const operations = section("operations", "Health, metrics, log spec and version over HTTP.", {
+  listenAddress: text("listenAddress", "Where; unset: any free port.", { sample: "127.0.0.1:9443" }),
+  tls: section("tls", "Its TLS. Paths are relative to the working folder.", {
+    enabled: bool("enabled", "Serve with TLS.", { fallback: "false", sample: "false" }),
+    cert: section("cert", "The certificate.", { file: text("file", "PEM file.", { sample: "" }) }),
+    key: section("key", "Its private key.", { file: text("file", "PEM file.", { sample: "" }) }),
+    clientAuthRequired: bool("clientAuthRequired", "Demand client certificates for everything.", {
+      fallback: "false",
+      sample: "false"
+    }),
+    clientRootCAs: section("clientRootCAs", "Authorities of client certificates.", {
+      files: words("files", "PEM files.", { sample: "[]" })
+    })
+  })
+})
+
+export const metrics = section("metrics", "Metrics.", {
+  provider: text("provider", "`statsd`, `prometheus` or `disabled`.", { sample: "disabled" }),
+  statsd: section("statsd", "Where StatsD metrics go.", {
+    network: text("network", "`udp` or `tcp`.", { sample: "udp" }),
+    address: text("address", "`host:port` of the daemon.", { sample: "127.0.0.1:8125" }),
+    writeInterval: duration("writeInterval", "Pause between two writes of counters and gauges.", { sample: "10s" }),
+    prefix: text("prefix", "Put before every name.", { sample: "" })
+  })
+})
