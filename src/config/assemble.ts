@@ -151,7 +151,9 @@ class Assembler {
       given = undefined
       origin = { source: "default" }
     }
-    if (info.path) given = this.translated(given ?? (info.fallback === undefined ? undefined : textOf(info.fallback)))
+    if (info.path) {
+      given = this.translated(info, given ?? (info.fallback === undefined ? undefined : textOf(info.fallback)))
+    }
     return { key, info, given, origin }
   }
 
@@ -206,22 +208,14 @@ class Assembler {
   }
 
   /** Paths are relative to the folder of the file. */
-  private translated(given: Given | undefined): Given | undefined {
-    if (given?.kind === "list") {
-      return { kind: "list", items: given.items.map((item) => this.translated(item) ?? item) }
-    }
-    if (given?.kind !== "text" || given.text === "" || given.text.includes("-----BEGIN ")) return given
-    const { text } = given
+  private translated(info: LeafInfo, given: Given | undefined): Given | undefined {
+    if (given === undefined) return undefined
     const { folder } = this.sources
-    const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path))
-    if (text.startsWith("[") && text.endsWith("]")) {
-      const items = text
-        .slice(1, -1)
-        .split(",")
-        .map((item) => item.trim())
-      return { kind: "list", items: items.filter((item) => item !== "").map((item) => textOf(absolute(item))) }
-    }
-    return textOf(absolute(text))
+    const absolute = (path: string): Given =>
+      textOf(path === "" || isAbsolute(path) || path.includes("-----BEGIN ") ? path : join(folder, path))
+    const items = info.items(given)
+    if (items !== undefined) return { kind: "list", items: items.map(absolute) }
+    return given.kind === "text" ? absolute(given.text) : given
   }
 
   private notASection(keys: ReadonlyArray<string>, given: Given, line: number): void {

@@ -37,6 +37,8 @@ export interface LeafInfo {
   readonly unused: boolean
   /** Why a given value does not fit; undefined when it does. */
   readonly fault: (given: Given) => Fault | undefined
+  /** The items of a given list; undefined when the leaf is no list. */
+  readonly items: (given: Given) => ReadonlyArray<string> | undefined
 }
 
 export interface SectionInfo {
@@ -85,7 +87,11 @@ export const leaf = <A>(key: string, kind: Kind<A>, options: LeafOptions<A>): Sc
     file: options.file === true,
     ours: options.ours === true,
     unused: options.unused === true,
-    fault: (given) => Option.getOrUndefined(Either.getLeft(kind.read(given)))
+    fault: (given) => Option.getOrUndefined(Either.getLeft(kind.read(given))),
+    items: (given) => {
+      const read: unknown = Either.getOrUndefined(kind.read(given))
+      return Array.isArray(read) ? read.map(String) : undefined
+    }
   }
   const decoded: Schema.Schema<A> = Schema.declare((_): _ is A => true)
   return Schema.transformOrFail(GivenSchema, decoded, {

@@ -148,10 +148,10 @@ describe("precedence", () => {
   it("lists in variables are split at blanks", () => {
     const { peer } = load("", {
       CORE_PEER_GOSSIP_BOOTSTRAP: "a:7051  b:7051",
-      CORE_PEER_TLS_CLIENTROOTCAS_FILES: "x.pem /y.pem"
+      CORE_PEER_TLS_CLIENTROOTCAS_FILES: "/y.pem x.pem"
     })
     assert.deepStrictEqual(peer.gossip.bootstrap, ["a:7051", "b:7051"])
-    assert.deepStrictEqual(peer.tls.clientRootCAs.files, [join(folder, "x.pem"), "/y.pem"])
+    assert.deepStrictEqual(peer.tls.clientRootCAs.files, ["/y.pem", join(folder, "x.pem")])
   })
 
   it("handlers take variables per leaf, and JSON for a whole map", () => {
