@@ -1,0 +1,74 @@
+/**
+ * The environment under which each node of a network runs: the same variables that a person would set for Fabric's own
+ * programs. Pure.
+ */
+import { join } from "node:path"
+import type { NetworkPorts, PeerPlace } from "./layout.js"
+import * as layout from "./layout.js"
+import type { NetworkSpec } from "./spec.js"
+
+export type Environment = Readonly<Record<string, string>>
+
+const LOOPBACK = "127.0.0.1"
+
+/** In: the folder with our `orderer.yaml` and `core.yaml`. */
+export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, configDir: string): Environment => {
+  const material = layout.ordererMaterial(spec.dir)
+  const tls = join(material, "tls")
+  return {
+    FABRIC_CFG_PATH: configDir,
+    ORDERER_GENERAL_LISTENADDRESS: LOOPBACK,
+    ORDERER_GENERAL_LISTENPORT: String(ports.orderer),
+    ORDERER_GENERAL_GENESISMETHOD: "file",
+    ORDERER_GENERAL_GENESISFILE: layout.genesisFile(spec.dir),
+    ORDERER_GENERAL_LOCALMSPID: layout.ORDERER_MSP_ID,
+    ORDERER_GENERAL_LOCALMSPDIR: join(material, "msp"),
+    ORDERER_GENERAL_LEDGERTYPE: "file",
+    ORDERER_FILELEDGER_LOCATION: layout.ordererLedger(spec.dir),
+    ORDERER_OPERATIONS_LISTENADDRESS: `${LOOPBACK}:${ports.ordererOperations}`,
+    ORDERER_GENERAL_TLS_ENABLED: String(spec.tls),
+    ...(spec.tls
+      ? {
+          ORDERER_GENERAL_TLS_CERTIFICATE: join(tls, "server.crt"),
+          ORDERER_GENERAL_TLS_PRIVATEKEY: join(tls, "server.key"),
+          ORDERER_GENERAL_TLS_ROOTCAS: `[${join(tls, "ca.crt")}]`
+        }
+      : {})
+  }
+}
+
+export const peerEnvironment = (
+  spec: NetworkSpec,
+  ports: NetworkPorts,
+  peer: PeerPlace,
+  configDir: string
+): Environment => {
+  const own = ports.peers[peer.host] ?? { peer: 0, chaincode: 0, operations: 0 }
+  const tls = join(peer.material, "tls")
+  const address = `${LOOPBACK}:${own.peer}`
+  return {
+    FABRIC_CFG_PATH: configDir,
+    CORE_PEER_ID: peer.host,
+    CORE_PEER_NETWORKID: "dev",
+    CORE_PEER_ADDRESS: address,
+    CORE_PEER_LISTENADDRESS: address,
+    CORE_PEER_CHAINCODEADDRESS: `${LOOPBACK}:${own.chaincode}`,
+    CORE_PEER_CHAINCODELISTENADDRESS: `${LOOPBACK}:${own.chaincode}`,
+    CORE_PEER_GOSSIP_BOOTSTRAP: address,
+    CORE_PEER_GOSSIP_EXTERNALENDPOINT: address,
+    CORE_PEER_GOSSIP_USELEADERELECTION: "false",
+    CORE_PEER_GOSSIP_ORGLEADER: "true",
+    CORE_PEER_LOCALMSPID: peer.org.mspId,
+    CORE_PEER_MSPCONFIGPATH: join(peer.material, "msp"),
+    CORE_PEER_FILESYSTEMPATH: peer.ledger,
+    CORE_OPERATIONS_LISTENADDRESS: `${LOOPBACK}:${own.operations}`,
+    CORE_PEER_TLS_ENABLED: String(spec.tls),
+    ...(spec.tls
+      ? {
+          CORE_PEER_TLS_CERT_FILE: join(tls, "server.crt"),
+          CORE_PEER_TLS_KEY_FILE: join(tls, "server.key"),
+          CORE_PEER_TLS_ROOTCERT_FILE: join(tls, "ca.crt")
+        }
+      : {})
+  }
+}

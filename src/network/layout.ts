@@ -1,0 +1,68 @@
+/** Where things lie in a network's folder, and what its nodes are called. Pure. */
+import { join } from "node:path"
+import type { NetworkSpec, OrgSpec } from "./spec.js"
+
+export const ORDERER_DOMAIN = "example.com"
+export const ORDERER_HOST = `orderer.${ORDERER_DOMAIN}`
+export const ORDERER_MSP_ID = "OrdererMSP"
+export const SYSTEM_CHANNEL = "system-channel"
+export const CONSORTIUM = "SampleConsortium"
+
+/** The loopback ports of one peer. */
+export interface PeerPorts {
+  readonly peer: number
+  readonly chaincode: number
+  readonly operations: number
+}
+
+export interface NetworkPorts {
+  readonly orderer: number
+  readonly ordererOperations: number
+  /** By host name. */
+  readonly peers: Readonly<Record<string, PeerPorts>>
+}
+
+export interface PeerPlace {
+  readonly org: OrgSpec
+  readonly host: string
+  /** Folder with `msp` and `tls`. */
+  readonly material: string
+  readonly ledger: string
+  readonly log: string
+}
+
+export const crypto = (dir: string): string => join(dir, "crypto-config")
+export const ordererMaterial = (dir: string): string =>
+  join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "orderers", ORDERER_HOST)
+export const ordererMsp = (dir: string): string => join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "msp")
+export const orgMsp = (dir: string, org: OrgSpec): string => join(crypto(dir), "peerOrganizations", org.domain, "msp")
+/** Folder with `msp` and `tls` of `Admin` or `User1`. */
+export const userMaterial = (dir: string, org: OrgSpec, user: string): string =>
+  join(crypto(dir), "peerOrganizations", org.domain, "users", `${user}@${org.domain}`)
+export const ordererTlsCa = (dir: string): string =>
+  join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "tlsca", `tlsca.${ORDERER_DOMAIN}-cert.pem`)
+export const orgTlsCa = (dir: string, org: OrgSpec): string =>
+  join(crypto(dir), "peerOrganizations", org.domain, "tlsca", `tlsca.${org.domain}-cert.pem`)
+
+export const genesisFile = (dir: string): string => join(dir, "genesis.block")
+export const channelFile = (dir: string, channel: string): string => join(dir, `${channel}.tx`)
+export const stateFile = (dir: string): string => join(dir, "network.json")
+export const walletFolder = (dir: string): string => join(dir, "wallet")
+export const profileFile = (dir: string, org: OrgSpec): string => join(dir, `connection-${org.name.toLowerCase()}.json`)
+export const ordererLedger = (dir: string): string => join(dir, "ledgers", ORDERER_HOST)
+export const ordererLog = (dir: string): string => join(dir, "logs", `${ORDERER_HOST}.log`)
+
+/** All peers, organisation by organisation. */
+export const peersOf = (spec: Pick<NetworkSpec, "dir" | "orgs">): ReadonlyArray<PeerPlace> =>
+  spec.orgs.flatMap((org) =>
+    Array.from({ length: org.peers }, (_, i) => {
+      const host = `peer${i}.${org.domain}`
+      return {
+        org,
+        host,
+        material: join(crypto(spec.dir), "peerOrganizations", org.domain, "peers", host),
+        ledger: join(spec.dir, "ledgers", host),
+        log: join(spec.dir, "logs", `${host}.log`)
+      }
+    })
+  )

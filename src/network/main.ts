@@ -1,0 +1,150 @@
+/** The `network` program: parses the command line, runs a command, gives the exit code. */
+import { readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Command, CommanderError } from "commander"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Program from "../runtime/Program.js"
+import { configtxgen } from "../tools/configtxgen/index.js"
+import { configtxlator } from "../tools/configtxlator/index.js"
+import { cryptogen } from "../tools/cryptogen/index.js"
+import type { ToolIo } from "../tools/ToolIo.js"
+import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
+import { CommonOptions, UpOptions } from "./cli/options.js"
+import type { Output } from "./cli/output.js"
+import { upCommand } from "./cli/up.js"
+import { NetworkRefused } from "./errors.js"
+
+export interface MainOptions {
+  readonly argv: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly kill: (code: number) => void
+}
+
+/** The package's own folder, seen from `dist/network/main.js`. */
+const home = join(dirname(fileURLToPath(import.meta.url)), "..", "..")
+
+type Work = Effect.Effect<number, unknown>
+
+/** Checks a command's options, then runs it. */
+const checked = <A, I>(
+  schema: Schema.Schema<A, I>,
+  given: unknown,
+  run: (options: A) => Effect.Effect<void, unknown>
+): Work =>
+  Schema.decodeUnknown(schema)(given).pipe(
+    Effect.mapError((error) => new NetworkRefused({ reason: `bad option: ${error.message}`, remedy: "see --help" })),
+    Effect.flatMap(run),
+    Effect.as(0)
+  )
+
+const TOOLS = "cryptogen, configtxgen or configtxlator"
+
+const build = (options: MainOptions, choose: (work: Work) => void): Command => {
+  const cwd = process.cwd()
+  const out = (given: { readonly json?: boolean | undefined }): Output => ({
+    json: given.json === true,
+    write: (line) => void process.stdout.write(line)
+  })
+  const place = (given: { readonly dir?: string | undefined }): Place => ({ cwd, dir: given.dir })
+  const program = new Command("network")
+    .description("A Hyperledger Fabric 1.4 network on this machine: no Docker, no binaries.")
+    .exitOverride()
+    .showHelpAfterError()
+  const command = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option("--dir <folder>", "folder of the network (default: ./network)")
+      .option("--json", "one JSON object a line, for scripts")
+
+  command("up", "bring a network up and show its blocks; Ctrl-C stops it")
+    .option("--channel <name>", "channel to create (default: mychannel)")
+    .option("--chaincode <folder...>", "run this chaincode instead of the sample; may be repeated")
+    .option("--orgs <count>", "peer organisations (default: 1)")
+    .option("--peers <count>", "peers of each organisation (default: 1)")
+    .option("--tls [on|off]", "TLS between everything (default: off)")
+    .option("--batch-timeout <ms>", "a block is cut after this time though not full (default: 200)")
+    .option("--max-messages <count>", "transactions that fill a block (default: 10)")
+    .option("--base-port <port>", "port of the orderer; others follow (default: 7050)")
+    .option("--free-ports", "use any free ports")
+    .option("--detach", "leave the network running and return")
+    .action((given: unknown) =>
+      choose(checked(UpOptions, given, (o) => upCommand(o, { cwd, home, environment: options.env }, out(o))))
+    )
+  command("down", "stop a network that runs detached").action((given: unknown) =>
+    choose(checked(CommonOptions, given, (o) => downCommand(place(o), out(o))))
+  )
+  command("clean", "remove a network's folder with its ledgers").action((given: unknown) =>
+    choose(checked(CommonOptions, given, (o) => cleanCommand(place(o), out(o))))
+  )
+  command("status", "show which nodes are up").action((given: unknown) =>
+    choose(checked(CommonOptions, given, (o) => statusCommand(place(o), out(o))))
+  )
+  const Named = Schema.Struct({ ...CommonOptions.fields, name: Schema.optional(Schema.String) })
+  command("invoke", "submit a transaction and wait until it is committed")
+    .option("--name <chaincode>", "chaincode (default: the only one)")
+    .argument("<args...>", "function and arguments")
+    .action((args: ReadonlyArray<string>, given: unknown) =>
+      choose(checked(Named, given, (o) => invokeCommand(place(o), o.name, args, out(o))))
+    )
+  command("query", "ask a chaincode without ordering anything")
+    .option("--name <chaincode>", "chaincode (default: the only one)")
+    .argument("<args...>", "function and arguments")
+    .action((args: ReadonlyArray<string>, given: unknown) =>
+      choose(checked(Named, given, (o) => queryCommand(place(o), o.name, args, out(o))))
+    )
+  program.command("tools").description(`Fabric's tools: ${TOOLS}, with their own arguments`)
+  return program
+}
+
+/** Fabric's tools take their arguments as they are: commander must not look at them. */
+const tool = (argv: ReadonlyArray<string>, options: MainOptions): Work => {
+  const [name, ...rest] = argv
+  const io: ToolIo = {
+    cwd: process.cwd(),
+    env: options.env,
+    stdin: () => readFile("/dev/stdin"),
+    stdout: (data) => void process.stdout.write(data),
+    stderr: (text) => void process.stderr.write(text)
+  }
+  switch (name) {
+    case "cryptogen":
+      return cryptogen(rest, io)
+    case "configtxgen":
+      return configtxgen(rest, io)
+    case "configtxlator":
+      return configtxlator(rest, io)
+    default:
+      return new NetworkRefused({ reason: `no tool ${name ?? ""}`, remedy: `choose ${TOOLS}` })
+  }
+}
+
+/** Runs the program; the launcher ends the process with the code. */
+export const main = async (options: MainOptions): Promise<number> => {
+  const { argv } = options
+  let work: Work | undefined
+  if (argv[0] === "tools" && argv[1] !== "--help") work = tool(argv.slice(1), options)
+  else {
+    try {
+      await build(options, (chosen) => {
+        work = chosen
+      }).parseAsync([...argv], { from: "user" })
+    } catch (error) {
+      if (error instanceof CommanderError) return error.exitCode
+      throw error
+    }
+  }
+  if (work === undefined) return 0
+  let code = 0
+  const finished = Effect.map(work, (given) => {
+    code = given
+  })
+  const ended = await Program.run(finished, {
+    log: undefined,
+    write: (text) => void process.stderr.write(text),
+    kill: options.kill
+  })
+  return ended === 0 ? code : ended
+}

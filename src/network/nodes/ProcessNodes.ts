@@ -1,0 +1,125 @@
+/**
+ * Nodes as processes: our own launchers, each in a process group of its own, so that a Ctrl-C at the terminal reaches
+ * only us and the nodes are stopped in order.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import { closing } from "../../runtime/closing.js"
+import { connect } from "../../transport/index.js"
+import { NodeFailed } from "../errors.js"
+import { type NodeRequest, Nodes, type RunningNode } from "./Nodes.js"
+
+export interface ProcessNodesOptions {
+  /** Folder of `orderer.mjs` and `peer.mjs`. */
+  readonly home: string
+  /** What the nodes inherit besides their own variables. */
+  readonly inherited: Readonly<Record<string, string | undefined>>
+  /** Leave the nodes running when the scope closes (`--detach`). */
+  readonly detach: boolean
+}
+
+const START = "30 seconds"
+const STOP = "10 seconds"
+
+/** The end of a log, for the one line that says why a node did not start. */
+const lastLines = (file: string): string => {
+  try {
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n")
+    const error = lines.findIndex((line) => line.startsWith("Error:"))
+    return (error >= 0 ? lines.slice(error, error + 3) : lines.slice(-1)).map((line) => line.trim()).join(" ")
+  } catch {
+    return ""
+  }
+}
+
+const ended = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
+
+/** SIGTERM, and SIGKILL when that is not heard. */
+const stop = (child: ChildProcess, name: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (ended(child)) return Effect.void
+    return Effect.zipRight(
+      closing(
+        name,
+        () =>
+          new Promise<void>((resolve) => {
+            child.once("exit", () => resolve())
+            child.kill("SIGTERM")
+          }),
+        STOP
+      ),
+      Effect.sync(() => {
+        if (!ended(child)) child.kill("SIGKILL")
+      })
+    )
+  })
+
+const start = (
+  options: ProcessNodesOptions,
+  launcher: string,
+  args: ReadonlyArray<string>,
+  request: NodeRequest
+): Effect.Effect<RunningNode, NodeFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { environment, log, name, port } = request
+    const gone = yield* Deferred.make<never, NodeFailed>()
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const fail = (reason: string) => fork(Deferred.fail(gone, new NodeFailed({ node: name, reason, log })))
+    const child = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () => {
+          mkdirSync(dirname(log), { recursive: true })
+          const out = openSync(log, "a")
+          try {
+            return spawn(process.execPath, [join(options.home, launcher), ...args], {
+              detached: true,
+              stdio: ["ignore", out, out],
+              env: { ...options.inherited, ...environment }
+            })
+          } finally {
+            closeSync(out)
+          }
+        },
+        catch: (error) =>
+          new NodeFailed({
+            node: name,
+            reason: `could not be started: ${error instanceof Error ? error.message : error}`,
+            log
+          })
+      }),
+      (made) => (options.detach ? Effect.sync(() => made.unref()) : stop(made, name))
+    )
+    child.on("error", (error) => fail(`could not be started: ${error.message}`))
+    child.on("exit", (code, signal) => fail(`ended with ${signal ?? code}: ${lastLines(log)}`))
+    // the port answers before the service does: the node is up once a connection is ready
+    const ready = Effect.scoped(
+      connect(`127.0.0.1:${port}`, { connectTimeout: START, patient: true, ...tlsOf(request) })
+    )
+    yield* Effect.raceFirst(
+      Effect.mapError(
+        ready,
+        (error) => new NodeFailed({ node: name, reason: `does not answer: ${error.message}`, log })
+      ),
+      Deferred.await(gone)
+    )
+    return { name, pid: child.pid ?? 0, failure: Deferred.await(gone) }
+  })
+
+/** With TLS on, readiness is asked for with the node's own root. */
+const tlsOf = ({ environment, name }: NodeRequest) => {
+  const file =
+    environment.CORE_PEER_TLS_ROOTCERT_FILE ?? environment.ORDERER_GENERAL_TLS_ROOTCAS?.replace(/^\[|\]$/g, "")
+  return file === undefined ? {} : { tls: { rootCerts: [readFileSync(file)], serverNameOverride: name } }
+}
+
+export const layer = (options: ProcessNodesOptions): Layer.Layer<Nodes> =>
+  Layer.succeed(Nodes, {
+    orderer: (request) => start(options, "orderer.mjs", ["start"], request),
+    peer: (request) => start(options, "peer.mjs", ["node", "start"], request)
+  })

@@ -1,0 +1,83 @@
+/**
+ * What SDKs open as it is: connection profiles and a file system wallet in the form of `fabric-network` 2.x. Pure but
+ * for reading certificates and keys.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { NetworkPorts } from "./layout.js"
+import * as layout from "./layout.js"
+import type { NetworkSpec, OrgSpec } from "./spec.js"
+
+export type ConnectionProfile = Readonly<Record<string, unknown>>
+
+/** One identity as the wallet's `.id` file holds it. */
+export interface WalletIdentity {
+  readonly label: string
+  readonly credentials: { readonly certificate: string; readonly privateKey: string }
+  readonly mspId: string
+  readonly type: "X.509"
+  readonly version: 1
+}
+
+const only = (folder: string): string => {
+  const [name] = readdirSync(folder)
+  if (name === undefined) throw new Error(`${folder} is empty`)
+  return readFileSync(join(folder, name), "utf8")
+}
+
+/** The profile of one organisation's applications: all peers and the orderer, discovery not needed. */
+export const connectionProfile = (spec: NetworkSpec, ports: NetworkPorts, org: OrgSpec): ConnectionProfile => {
+  const node = (host: string, port: number, caFile: string) => ({
+    url: `${spec.tls ? "grpcs" : "grpc"}://127.0.0.1:${port}`,
+    grpcOptions: { "ssl-target-name-override": host, hostnameOverride: host },
+    ...(spec.tls ? { tlsCACerts: { pem: readFileSync(caFile, "utf8") } } : {})
+  })
+  const peers = layout.peersOf(spec)
+  const roles = { endorsingPeer: true, chaincodeQuery: true, ledgerQuery: true, eventSource: true, discover: true }
+  return {
+    name: `fabric-effect-${spec.channel}-${org.name}`,
+    version: "1.0.0",
+    client: {
+      organization: org.name,
+      connection: { timeout: { peer: { endorser: "300" }, orderer: "300" } }
+    },
+    channels: {
+      [spec.channel]: {
+        orderers: [layout.ORDERER_HOST],
+        peers: Object.fromEntries(peers.map(({ host }) => [host, roles]))
+      }
+    },
+    organizations: Object.fromEntries(
+      spec.orgs.map((o) => [
+        o.name,
+        { mspid: o.mspId, peers: peers.filter((p) => p.org.name === o.name).map(({ host }) => host) }
+      ])
+    ),
+    orderers: { [layout.ORDERER_HOST]: node(layout.ORDERER_HOST, ports.orderer, layout.ordererTlsCa(spec.dir)) },
+    peers: Object.fromEntries(
+      peers.map(({ host, org: owner }) => [
+        host,
+        node(host, ports.peers[host]?.peer ?? 0, layout.orgTlsCa(spec.dir, owner))
+      ])
+    )
+  }
+}
+
+/** Admin and users of every organisation; labels `admin`, `user1`, … for the first, with `@org2` for the others. */
+export const walletIdentities = (spec: NetworkSpec): ReadonlyArray<WalletIdentity> =>
+  spec.orgs.flatMap((org, i) =>
+    ["Admin", ...Array.from({ length: org.users }, (_, n) => `User${n + 1}`)].map((user) => {
+      const msp = join(layout.userMaterial(spec.dir, org, user), "msp")
+      return {
+        label: i === 0 ? user.toLowerCase() : `${user.toLowerCase()}@${org.name.toLowerCase()}`,
+        credentials: { certificate: only(join(msp, "signcerts")), privateKey: only(join(msp, "keystore")) },
+        mspId: org.mspId,
+        type: "X.509",
+        version: 1
+      }
+    })
+  )
+
+/** The text of a wallet file. */
+export const walletText = ({ credentials, mspId, type, version }: WalletIdentity): string =>
+  JSON.stringify({ credentials, mspId, type, version })

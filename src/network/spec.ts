@@ -1,0 +1,119 @@
+/** What a network consists of: options with their defaults filled in. Pure. */
+import { resolve } from "node:path"
+import * as Either from "effect/Either"
+import { NetworkRefused } from "./errors.js"
+
+export interface OrgOptions {
+  /** `Org1`: the MSP id is `Org1MSP`, the domain `org1.example.com`. */
+  readonly name: string
+  /** Peers of the organisation; 1 unless said otherwise. */
+  readonly peers?: number
+  /** Users beside the admin; 1 unless said otherwise. */
+  readonly users?: number
+}
+
+export interface ChaincodeOptions {
+  /** Folder of the chaincode: `package.json` (Node), Go files, `pom.xml` or `build.gradle` (Java). */
+  readonly path: string
+  /** The folder's name unless said otherwise. */
+  readonly name?: string
+  /** `1.0` unless said otherwise. */
+  readonly version?: string
+  /** Arguments of Init; none unless said otherwise. */
+  readonly initArgs?: ReadonlyArray<string>
+  /** Endorsement policy in the policy language; any member unless said otherwise. */
+  readonly policy?: string
+  /** Collections, as `collections.json` of the peer's command line has them. */
+  readonly collections?: ReadonlyArray<CollectionOptions>
+}
+
+export interface CollectionOptions {
+  readonly name: string
+  readonly policy: string
+  readonly requiredPeerCount: number
+  readonly maxPeerCount: number
+  readonly blockToLive?: number
+  readonly memberOnlyRead?: boolean
+}
+
+export interface NetworkOptions {
+  /** Folder of material, ledgers, logs, profile and wallet. */
+  readonly dir?: string
+  /** `mychannel` unless said otherwise. */
+  readonly channel?: string
+  readonly orgs?: ReadonlyArray<OrgOptions>
+  readonly tls?: boolean
+  /** Milliseconds after which a block is cut though not full; 200 unless said otherwise. */
+  readonly batchTimeout?: number
+  /** Transactions that fill a block; 10 unless said otherwise. */
+  readonly maxMessageCount?: number
+  readonly chaincodes?: ReadonlyArray<ChaincodeOptions>
+}
+
+export interface OrgSpec {
+  readonly name: string
+  readonly mspId: string
+  readonly domain: string
+  readonly peers: number
+  readonly users: number
+}
+
+export interface NetworkSpec {
+  readonly dir: string
+  readonly channel: string
+  readonly orgs: ReadonlyArray<OrgSpec>
+  readonly tls: boolean
+  readonly batchTimeoutMs: number
+  readonly maxMessageCount: number
+  readonly chaincodes: ReadonlyArray<Required<Omit<ChaincodeOptions, "policy" | "collections">> & ChaincodeOptions>
+}
+
+const nameForm = /^[A-Za-z][A-Za-z0-9]*$/
+const channelForm = /^[a-z][a-z0-9.-]*$/
+
+const refuse = (reason: string, remedy: string) => Either.left(new NetworkRefused({ reason, remedy }))
+
+/** Fills in defaults; refuses what the material could not be made of. */
+export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either<NetworkSpec, NetworkRefused> => {
+  const channel = options.channel ?? "mychannel"
+  if (!channelForm.test(channel) || channel.length > 249)
+    return refuse(`'${channel}' is no channel name`, "lower-case letters, digits, dots and dashes, a letter first")
+  const orgs = options.orgs ?? [{ name: "Org1" }]
+  if (orgs.length === 0) return refuse("a network needs an organisation", "name at least one")
+  const specs: Array<OrgSpec> = []
+  for (const { name, peers = 1, users = 1 } of orgs) {
+    if (!nameForm.test(name)) return refuse(`'${name}' is no organisation name`, "letters and digits, a letter first")
+    const domain = `${name.toLowerCase()}.example.com`
+    if (name.toLowerCase() === "orderer" || specs.some((spec) => spec.domain === domain))
+      return refuse(`the organisation name '${name}' is taken`, "choose another")
+    if (!Number.isInteger(peers) || peers < 1 || peers > 20)
+      return refuse(`${name} cannot have ${peers} peers`, "1 to 20")
+    if (!Number.isInteger(users) || users < 0 || users > 1000)
+      return refuse(`${name} cannot have ${users} users`, "0 to 1000")
+    specs.push({ name, mspId: `${name}MSP`, domain, peers, users })
+  }
+  const batchTimeoutMs = options.batchTimeout ?? 200
+  if (!Number.isFinite(batchTimeoutMs) || batchTimeoutMs < 1)
+    return refuse(`a batch timeout of ${batchTimeoutMs} ms`, "at least one millisecond")
+  const maxMessageCount = options.maxMessageCount ?? 10
+  if (!Number.isInteger(maxMessageCount) || maxMessageCount < 1)
+    return refuse(`blocks of ${maxMessageCount} transactions`, "at least one")
+  return Either.right({
+    dir: resolve(cwd, options.dir ?? "network"),
+    channel,
+    orgs: specs,
+    tls: options.tls ?? false,
+    batchTimeoutMs,
+    maxMessageCount,
+    chaincodes: (options.chaincodes ?? []).map((chaincode) => {
+      const path = resolve(cwd, chaincode.path)
+      return {
+        ...chaincode,
+        path,
+        name: chaincode.name ?? (path.split(/[\\/]/).pop() || "chaincode"),
+        version: chaincode.version ?? "1.0",
+        initArgs: chaincode.initArgs ?? []
+      }
+    })
+  })
+}

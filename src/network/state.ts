@@ -1,0 +1,85 @@
+/** What is remembered of a network between commands: `network.json` in its folder. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { NetworkRefused } from "./errors.js"
+import * as layout from "./layout.js"
+
+const Ports = Schema.Struct({
+  orderer: Schema.Number,
+  ordererOperations: Schema.Number,
+  peers: Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({ peer: Schema.Number, chaincode: Schema.Number, operations: Schema.Number })
+  })
+})
+
+const Org = Schema.Struct({
+  name: Schema.String,
+  mspId: Schema.String,
+  domain: Schema.String,
+  peers: Schema.Number,
+  users: Schema.Number
+})
+
+export const NetworkState = Schema.Struct({
+  format: Schema.Literal(1),
+  channel: Schema.String,
+  orgs: Schema.Array(Org),
+  tls: Schema.Boolean,
+  batchTimeoutMs: Schema.Number,
+  maxMessageCount: Schema.Number,
+  ports: Ports,
+  chaincodes: Schema.Array(Schema.Struct({ name: Schema.String, version: Schema.String })),
+  /** Running nodes by name; empty when the network is down. */
+  pids: Schema.Record({ key: Schema.String, value: Schema.Number })
+})
+export type NetworkState = typeof NetworkState.Type
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The state of a network's folder; undefined when it has none. */
+export const readState = (dir: string): Effect.Effect<NetworkState | undefined, NetworkRefused> =>
+  Effect.gen(function* () {
+    const file = layout.stateFile(dir)
+    if (!existsSync(file)) return undefined
+    const tree = yield* Effect.try({
+      try: (): unknown => JSON.parse(readFileSync(file, "utf8")),
+      catch: (error) =>
+        new NetworkRefused({
+          reason: `${file} cannot be read: ${textOf(error)}`,
+          remedy: "remove the folder with `clean`"
+        })
+    })
+    return yield* Schema.decodeUnknown(NetworkState)(tree).pipe(
+      Effect.mapError(
+        () => new NetworkRefused({ reason: `${file} is not of this version`, remedy: "remove the folder with `clean`" })
+      )
+    )
+  })
+
+/** Makes the folder and writes the state, whole or not at all. */
+export const writeState = (dir: string, state: NetworkState): Effect.Effect<void, NetworkRefused> =>
+  Effect.try({
+    try: () => {
+      mkdirSync(dir, { recursive: true })
+      const file = layout.stateFile(dir)
+      writeFileSync(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`)
+      renameSync(`${file}.new`, file)
+    },
+    catch: (error) =>
+      new NetworkRefused({
+        reason: `cannot write to ${dir}: ${textOf(error)}`,
+        remedy: "choose another folder with --dir"
+      })
+  })
+
+/** Whether a process is there; says nothing of whose it is. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
