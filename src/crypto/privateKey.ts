@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import { CURVES, type Curve, type CurveName } from "./curves.js"
 import { DerReader, hex, Tag } from "./der.js"
 import { PrivateKeyMalformed } from "./errors.js"
+import { sha256 } from "./hash.js"
 import { Malformed } from "./malformed.js"
 import { decodePem, encodePem } from "./pem.js"
 import { type EcPublicKey, type PublicKey, parsePublicKey } from "./publicKey.js"
@@ -52,9 +53,18 @@ const publicOf = (key: KeyObject): PublicKey | undefined => {
 }
 
 /** A new key pair on the curve. */
-export const generateKey = (curve: CurveName = "P-256"): PrivateKey => {
-  const pair = generateKeyPairSync("ec", { namedCurve: CURVES[curve].openssl })
-  return Either.getOrThrow(fromKeyObject(pair.privateKey))
+export const generateKey = (name: CurveName = "P-256"): PrivateKey => {
+  const curve = CURVES[name]
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: curve.openssl })
+  // The point stands at the end of the encoding: no need to parse what OpenSSL has just written.
+  const point = publicKey.export({ format: "der", type: "spki" }).subarray(-(1 + 2 * curve.bytes))
+  const ski = sha256(point)
+  return {
+    curve,
+    signing: { key: privateKey, dsaEncoding: "ieee-p1363" },
+    publicKey: { kind: "ec", curve, point, ski, key: publicKey },
+    ski
+  }
 }
 
 const attempt = (der: Uint8Array, type: "pkcs1" | "pkcs8" | "sec1"): KeyObject | undefined => {
