@@ -1,0 +1,210 @@
+/**
+ * Running a proposal's chaincode and collecting what it would change. Everything that fails here is an answer of status
+ * 500, not a broken call.
+ * Source: peer-endorse-validate.md 3.4 rules 7-13; SimulateProposal and callChaincode in core/endorser/endorser.go.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { chaincodeTypeName, validateDeploymentSpec } from "../../chaincode/packages/platforms.js"
+import type { ExecutionResult } from "../../chaincode/support/ChaincodeSupport.js"
+import * as Log from "../../runtime/Log.js"
+import type { CheckedProposal } from "../../validation/index.js"
+import { type ccprovider, protos } from "../../wire/index.js"
+import { toText } from "../../wire/protoutil.js"
+import { EndorsementFailed } from "../errors.js"
+import { isSystem } from "../scc/names.js"
+import { decorate } from "./decorators.js"
+import { assemblePrivateData } from "./privateData.js"
+import type { EndorserChannel, EndorserSupport, Simulation } from "./support.js"
+
+const log = Log.module("endorser", "callChaincode")
+
+export interface SimulatedProposal extends ExecutionResult {
+  /** The chaincode's definition on the channel; undefined for system chaincodes. */
+  readonly definition: ccprovider.ChaincodeData | undefined
+  /** `rwset.TxReadWriteSet`; undefined without a simulator. */
+  readonly results: Uint8Array | undefined
+}
+
+type TxParams = Parameters<EndorserSupport["chaincode"]["execute"]>[0]
+type Result<A> = Effect.Effect<A, EndorsementFailed>
+
+const failed = (reason: string, cause?: unknown): EndorsementFailed => new EndorsementFailed({ reason, cause })
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const decode = <A>(what: string, read: () => A): Result<A> =>
+  Effect.try({ try: read, catch: (error) => failed(`error unmarshaling ${what}: ${textOf(error)}`, error) })
+
+/** A chaincode reports a status from here on as an error: it is not endorsed. */
+export const ERROR_THRESHOLD = 400
+
+/** Neither reads through a simulator: one that they held would keep commits waiting (trap 30). */
+const withoutSimulator: ReadonlySet<string> = new Set(["qscc", "cscc"])
+
+/** What a proposal hands to its chaincode. */
+const inputOf = (checked: CheckedProposal): Result<protos.ChaincodeInput> =>
+  Effect.gen(function* () {
+    const payload = yield* decode("ChaincodeProposalPayload", () =>
+      protos.ChaincodeProposalPayload.decode(checked.proposal.payload)
+    )
+    const spec = yield* decode("ChaincodeInvocationSpec", () => protos.ChaincodeInvocationSpec.decode(payload.input))
+    // the reference dereferences both without looking
+    const input = spec.chaincodeSpec?.input
+    return input ?? (yield* failed("the proposal has no chaincode input"))
+  })
+
+/** The installed package's spec without code and with the client's arguments: what Init is called with. */
+const sanitizedSpec = (
+  support: EndorserSupport,
+  request: protos.ChaincodeDeploymentSpec
+): Result<{ readonly spec: protos.ChaincodeDeploymentSpec; readonly name: string; readonly version: string }> =>
+  Effect.gen(function* () {
+    const wanted = request.chaincodeSpec?.chaincodeId
+    if (wanted === undefined) return yield* failed("chaincode id is missing in the deployment spec")
+    const found = yield* Effect.mapError(support.packages.get(wanted.name, wanted.version), (error) =>
+      failed(
+        `cannot deploy a chaincode which is not installed: could not get chaincode from fs: ${error.message}`,
+        error
+      )
+    )
+    const { name, spec, version } = found
+    const { input } = request.chaincodeSpec ?? {}
+    const chaincodeSpec = protos.ChaincodeSpec.create({ ...spec.chaincodeSpec, input })
+    return { spec: { ...spec, codePackage: new Uint8Array(), chaincodeSpec }, name, version }
+  })
+
+/** After lscc has written the record: Init on the same simulator. Its answer is dropped, only a failure counts (trap 22). */
+const runInit = (support: EndorserSupport, params: TxParams, specBytes: Uint8Array): Result<void> =>
+  Effect.gen(function* () {
+    const request = yield* decode("ChaincodeDeploymentSpec", () => protos.ChaincodeDeploymentSpec.decode(specBytes))
+    yield* Effect.mapError(
+      validateDeploymentSpec(chaincodeTypeName(request.chaincodeSpec?.type ?? 0), request.codePackage),
+      (error) => failed(error.message, error)
+    )
+    const { name, spec, version } = yield* sanitizedSpec(support, request)
+    if (isSystem(name)) return yield* failed(`attempting to deploy a system chaincode ${name}/${params.channelId}`)
+    yield* Effect.mapError(support.chaincode.executeLegacyInit(params, { name, version }, spec), (error) => {
+      support.metrics.initFailed.with({ channel: params.channelId, chaincode: `${name}:${version}` }).add(1)
+      return failed(error.message, error)
+    })
+  })
+
+const isDeployment = (name: string, args: ReadonlyArray<Uint8Array>): boolean => {
+  const [action] = args
+  if (name !== "lscc" || action === undefined || args.length < 3) return false
+  const text = toText(action)
+  return text === "deploy" || text === "upgrade"
+}
+
+const call = (
+  support: EndorserSupport,
+  params: TxParams,
+  chaincode: { readonly name: string; readonly version: string },
+  input: protos.ChaincodeInput
+): Result<ExecutionResult> =>
+  Effect.gen(function* () {
+    const at = `[${params.channelId}][${params.txId.slice(0, 8)}]`
+    yield* log.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
+    const started = yield* Clock.currentTimeMillis
+    const result = yield* support.chaincode.execute(params, chaincode, input).pipe(
+      Effect.mapError((error) => failed(error.message, error)),
+      Effect.ensuring(
+        Effect.flatMap(Clock.currentTimeMillis, (ended) =>
+          log.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${ended - started}ms)`)
+        )
+      )
+    )
+    if (result.response.status >= ERROR_THRESHOLD) return { response: result.response, event: undefined }
+    const [, , spec] = input.args
+    if (spec !== undefined && isDeployment(chaincode.name, input.args)) yield* runInit(support, params, spec)
+    return result
+  })
+
+/** The read-write set; private writes go their own way first. The simulator is let go before anybody else is asked. */
+const collect = (
+  support: EndorserSupport,
+  channelId: string,
+  channel: EndorserChannel,
+  txId: string,
+  chaincode: string,
+  simulation: Simulation
+): Result<Uint8Array> =>
+  Effect.gen(function* () {
+    const { simulator } = simulation
+    const results = yield* Effect.try({ try: simulation.results, catch: (error) => failed(textOf(error), error) })
+    if (results.private !== undefined) {
+      if (chaincode === "lscc") return yield* failed("Private data is forbidden to be used in instantiate")
+      const assembled = assemblePrivateData(
+        results.private,
+        (namespace, key) => simulator.getState(namespace, key),
+        channel.height()
+      )
+      simulator.done()
+      if (Either.isLeft(assembled)) return yield* failed(`failed to obtain collections config: ${assembled.left}`)
+      const { right: data } = assembled
+      yield* Effect.mapError(support.distributePrivateData(channelId, txId, data, data.endorsedAt), (error) =>
+        failed(error.message, error)
+      )
+    }
+    simulator.done()
+    return results.public
+  })
+
+/** Rules 7 to 12. */
+export const simulate = (
+  support: EndorserSupport,
+  checked: CheckedProposal,
+  channel: EndorserChannel | undefined
+): Result<SimulatedProposal> =>
+  Effect.gen(function* () {
+    const { channelId, txId } = checked.channelHeader
+    const { name } = checked.chaincodeId
+    const simulation =
+      channel === undefined || withoutSimulator.has(name)
+        ? undefined
+        : yield* Effect.acquireRelease(
+            Effect.mapError(channel.newSimulation(txId), (error) => failed(error.message, error)),
+            ({ simulator }) => Effect.sync(simulator.done)
+          )
+    const history =
+      channel === undefined || simulation === undefined
+        ? undefined
+        : yield* Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
+    const input = yield* inputOf(checked)
+    const definition = isSystem(name)
+      ? undefined
+      : yield* Effect.mapError(support.definitions.definition(name, simulation?.simulator), (error) =>
+          failed(
+            `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
+            error
+          )
+        )
+    if (definition !== undefined)
+      yield* Effect.mapError(
+        support.packages.checkInstantiationPolicy(name, definition.version, definition.instantiationPolicy),
+        (error) => failed(error.message, error)
+      )
+    const params: TxParams = {
+      txId,
+      channelId,
+      signedProposal: checked.signed,
+      proposal: checked.proposal,
+      simulator: simulation?.simulator,
+      history,
+      decorations: decorate(support.decorators, checked.proposal)
+    }
+    const version = definition?.version ?? support.systemVersion
+    const result = yield* Effect.tapError(call(support, params, { name, version }, input), (error) =>
+      log
+        .at("SimulateProposal")
+        .error(
+          `[${channelId}][${txId.slice(0, 8)}] failed to invoke chaincode name:"${name}" , error: ${error.message}`
+        )
+    )
+    const results =
+      channel === undefined || simulation === undefined
+        ? undefined
+        : yield* collect(support, channelId, channel, txId, name, simulation)
+    return { ...result, definition, results }
+  }).pipe(Effect.scoped)

@@ -1,0 +1,54 @@
+/**
+ * A channel's record of a chaincode, read through the transaction's own simulator, because the read is part of the
+ * result (T2). Source: chaincode.md R7, R56, R62; ChaincodeDefinition and ChaincodeContainerInfo in lscc.go.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { ChaincodeDefinitions, StateReader } from "../../../chaincode/context.js"
+import type { PackageStoreShape } from "../../../chaincode/packages/PackageStore.js"
+import { ccprovider } from "../../../wire/index.js"
+import { codeOf } from "./support.js"
+
+/** There is no such chaincode on the channel, or its record or code cannot be used. */
+export class DefinitionUnusable extends Data.TaggedError("DefinitionUnusable")<{ readonly reason: string }> {
+  override get message() {
+    return this.reason
+  }
+}
+
+const unusable = (reason: string): DefinitionUnusable => new DefinitionUnusable({ reason })
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const recordOf = (
+  what: string,
+  name: string,
+  state: StateReader | undefined
+): Effect.Effect<Uint8Array, DefinitionUnusable> =>
+  Effect.suspend(() => {
+    if (state === undefined) return unusable(`could not get ${what} for chaincode ${name} without a ledger context\n`)
+    let bytes: Uint8Array | undefined
+    try {
+      bytes = state.getState("lscc", name)
+    } catch (error) {
+      return unusable(`could not retrieve state for chaincode ${name}: ${textOf(error)}`)
+    }
+    return bytes === undefined ? unusable(`chaincode ${name} not found`) : Effect.succeed(bytes)
+  })
+
+export const makeDefinitions = (packages: PackageStoreShape): ChaincodeDefinitions["Type"] => ({
+  definition: (name, state) =>
+    Effect.flatMap(recordOf("definition", name, state), (bytes) =>
+      Effect.try({
+        try: () => ccprovider.ChaincodeData.decode(bytes),
+        catch: (error) => unusable(`chaincode ${name} has bad definition: ${textOf(error)}`)
+      })
+    ),
+  containerInfo: (name, state) =>
+    Effect.gen(function* () {
+      const record = yield* recordOf("container info", name, state)
+      const found = yield* Effect.mapError(codeOf(packages, name, record), (error) =>
+        unusable(`could not get chaincode code: ${error.message}`)
+      )
+      return { name: found.name, version: found.version, path: found.path, type: found.type }
+    })
+})
