@@ -14,6 +14,7 @@ export interface ParsedBlock {
   readonly bytes: Uint8Array
   readonly number: bigint
   readonly previousHash: Uint8Array
+  readonly dataHash: Uint8Array
   /** Hash of the header: the block's name. */
   readonly hash: Uint8Array
   /** Views of `bytes`. */
@@ -34,6 +35,7 @@ export const parseBlock = (bytes: Uint8Array): ParsedBlock => {
     bytes,
     number: block.header.number,
     previousHash: block.header.previousHash,
+    dataHash: block.header.dataHash,
     hash: blockHeaderHash(block.header),
     envelopes: block.data?.data ?? [],
     metadata: block.metadata?.metadata ?? []

@@ -1,0 +1,2 @@
+/** Committed state over LMDB. */
+export { StateDb, stateTables } from "./StateDb.js"
