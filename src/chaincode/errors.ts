@@ -49,10 +49,3 @@ export class InstallFolderUnusable extends Data.TaggedError("InstallFolderUnusab
     return this.reason
   }
 }
-
-/** The ledger has no usable definition of a chaincode, or its package is not the one that the ledger speaks of. */
-export class DefinitionUnavailable extends Data.TaggedError("DefinitionUnavailable")<{ readonly reason: string }> {
-  override get message() {
-    return this.reason
-  }
-}

@@ -5,7 +5,7 @@
 import * as net from "node:net"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import { joinAddress, splitAddress } from "../../transport/address.js"
+import { joinAddress, splitAddress } from "../../config/address.js"
 
 const DEFAULT_PORT = 7052
 

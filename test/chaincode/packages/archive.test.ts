@@ -55,9 +55,9 @@ describe("archives", () => {
   it("decompress what node:zlib compresses, in pieces of any size", () => {
     const content = fc.oneof(
       fc.uint8Array({ maxLength: 3_000 }),
-      fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 4_000 })).map(([unit, times]) =>
-        Buffer.concat(Array.from({ length: times }, () => unit))
-      )
+      fc
+        .tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 4_000 }))
+        .map(([unit, times]) => Buffer.concat(Array.from({ length: times }, () => unit)))
     )
     const options = fc.record({ level: fc.integer({ min: 0, max: 9 }), strategy: fc.integer({ min: 0, max: 4 }) })
     fc.assert(
