@@ -2,6 +2,7 @@
  * core.yaml and orderer.yaml as typed, immutable values. Rank 1: imports crypto; the only home of the yaml package. The
  * environment and the working folder come in as data.
  */
+export { bindReason, type HostPort, joinAddress, splitAddress } from "./address.js"
 export type { CoreValues } from "./core/schema.js"
 export { ConfigInvalid, type ConfigIssue, ConfigUnreadable, issueText, type Origin, originText } from "./errors.js"
 export { configLines, type ExplainedKey, explainCore, explainOrderer, ordererConfigRecord } from "./explain.js"

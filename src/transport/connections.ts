@@ -8,9 +8,9 @@ import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { bindReason, joinAddress, splitAddress } from "../config/address.js"
 import { closingEffect } from "../runtime/closing.js"
 import type { SyncLog } from "../runtime/Log.js"
-import { joinAddress, splitAddress } from "./address.js"
 import { BindFailed } from "./errors.js"
 import { durationText } from "./observe.js"
 import type { Caller } from "./serverCall.js"
@@ -40,12 +40,6 @@ const beginningBytes = 33
 const maxHeld = 1024
 /** Go's default for accepted connections, milliseconds. */
 const tcpKeepalive = 15_000
-
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "bind: address already in use",
-  EACCES: "bind: permission denied",
-  EADDRNOTAVAIL: "bind: cannot assign requested address"
-}
 
 const callerOf = (address: string, certificate: crypto.X509Certificate | undefined): Caller => ({
   address,
@@ -95,8 +89,7 @@ export class Connections {
     const { host, port } = target.right
     return Effect.async<number, BindFailed>((resume) => {
       const onError = (error: NodeJS.ErrnoException): void => {
-        const reason = reasons[error.code ?? ""] ?? error.message
-        resume(new BindFailed({ address, code: error.code, reason }))
+        resume(new BindFailed({ address, code: error.code, reason: bindReason(error) }))
       }
       this.listener.once("error", onError)
       this.listener.listen({ port, ...(host === "" ? {} : { host }) }, () => {

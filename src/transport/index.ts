@@ -1,8 +1,8 @@
 /**
- * gRPC over TLS: servers whose services live in layers, clients with back-pressure. Rank 2: imports wire, crypto and
- * runtime; the only home of grpc-js.
+ * gRPC over TLS: servers whose services live in layers, clients with back-pressure. Rank 2: imports config, crypto
+ * and runtime; the only home of grpc-js.
  */
-export { joinAddress, splitAddress } from "./address.js"
+export { joinAddress, splitAddress } from "../config/address.js"
 export type { ClientStream } from "./clientCall.js"
 export * from "./errors.js"
 export { type CallOptions, type Channel, type ClientKeepalive, type ConnectOptions, connect } from "./GrpcClient.js"
@@ -20,4 +20,4 @@ export { type Answer, type PipelinedOptions, pipelined } from "./pipelined.js"
 export { maxMessageSize } from "./serverCall.js"
 export { Code, codeName } from "./status.js"
 export { makeThrottle, type Throttle } from "./Throttle.js"
-export { type ClientTls, cipherList, type KeyPair, type ServerTls, subjectText } from "./tls.js"
+export { type ClientTls, type KeyPair, type ServerTls, subjectText } from "./tls.js"

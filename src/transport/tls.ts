@@ -7,6 +7,7 @@ import * as crypto from "node:crypto"
 import * as tls from "node:tls"
 import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import { cipherList } from "../config/suites.js"
 import { decodePemAll } from "../crypto/pem.js"
 import { TlsMaterialInvalid } from "./errors.js"
 
@@ -36,20 +37,6 @@ export interface ClientTls {
   /** The name that the server's certificate must carry instead of the address's host. */
   readonly serverNameOverride?: string
 }
-
-/** The reference's suites, in its order. OpenSSL's names. */
-const suites = [
-  "ECDHE-RSA-AES128-GCM-SHA256",
-  "ECDHE-RSA-AES256-GCM-SHA384",
-  "ECDHE-ECDSA-AES128-GCM-SHA256",
-  "ECDHE-ECDSA-AES256-GCM-SHA384",
-  "AES128-GCM-SHA256",
-  "AES256-GCM-SHA384"
-]
-const suites13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
-
-/** The list for OpenSSL; also used by the operations server. */
-export const cipherList = [...suites13, ...suites].join(":")
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

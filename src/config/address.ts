@@ -1,4 +1,4 @@
-/** Addresses as Go writes them: `host:port`, `[::1]:7051`, `:7051`. Pure. */
+/** Addresses as Go writes them: `host:port`, `[::1]:7051`, `:7051`, and its words when one cannot be bound. Pure. */
 import * as Either from "effect/Either"
 
 export interface HostPort {
@@ -23,3 +23,12 @@ export const splitAddress = (address: string): Either.Either<HostPort, string> =
 
 /** `host:port`, with brackets around an IPv6 host. */
 export const joinAddress = (host: string, port: number): string => `${host.includes(":") ? `[${host}]` : host}:${port}`
+
+const bindReasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "bind: address already in use",
+  EACCES: "bind: permission denied",
+  EADDRNOTAVAIL: "bind: cannot assign requested address"
+}
+
+/** What Go prints after `listen tcp A: ` for a failed listen. */
+export const bindReason = (error: NodeJS.ErrnoException): string => bindReasons[error.code ?? ""] ?? error.message
