@@ -17,20 +17,30 @@ import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type BundleSource, blockSignedData, verifyBlock } from "../channelconfig/index.js"
+import type { Committed } from "../ledger/index.js"
 import { blockValidation, verifyAhead } from "../policy/index.js"
 import * as Log from "../runtime/Log.js"
 import { textOf } from "../runtime/Stage.js"
-import type { TxValidator } from "../validation/index.js"
 import { common } from "../wire/index.js"
 import { openEnvelope } from "../wire/protoutil.js"
 import { BlockRefused, CommitStopped } from "./errors.js"
-import type { BlockPrivateData, Committed, ReceivedBlock, Validated, Verified } from "./stages.js"
+import type { BlockPrivateData, ReceivedBlock, Validated, Verified } from "./stages.js"
+
+/** The step before the commit, as src/validation's TxValidator has it. `P` is a block whose signatures are under way. */
+export interface BlockValidator<P> {
+  readonly prepare: (block: {
+    readonly number: bigint
+    readonly entries: ReadonlyArray<Uint8Array>
+  }) => Effect.Effect<P>
+  /** A `TxValidationCode` for each entry, or why none can be given. */
+  readonly validate: (prepared: P) => Effect.Effect<Uint8Array, unknown>
+}
 
 /** What a channel gives its commit line. */
-export interface CommitSupport {
+export interface CommitSupport<P> {
   readonly channelId: string
   readonly bundles: BundleSource
-  readonly validator: TxValidator
+  readonly validator: BlockValidator<P>
   /** Blocks committed so far. */
   readonly height: () => bigint
   /** Gathers the private data of a validated block (PrivateDataCoordinator). */
@@ -71,11 +81,11 @@ const isConfig = (block: common.Block): boolean =>
     }
   })
 
-export const makeCommitPipeline = (support: CommitSupport): Effect.Effect<CommitPipeline, never, Scope.Scope> =>
+export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<CommitPipeline, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { bundles, channelId, validator } = support
     const stopped = yield* Deferred.make<never, CommitStopped>()
-    const waiting = yield* Queue.bounded<Verified>(WAITING)
+    const waiting = yield* Queue.bounded<Verified<P>>(WAITING)
     const commits = yield* PubSub.sliding<Committed>(64)
     yield* Effect.addFinalizer(() => Effect.zipRight(Queue.shutdown(waiting), PubSub.shutdown(commits)))
     let next = support.height()
@@ -131,7 +141,7 @@ export const makeCommitPipeline = (support: CommitSupport): Effect.Effect<Commit
           inForce = Deferred.await(done)
         }
         next = number + 1n
-        const verified: Verified = { ...received, _tag: "Verified", prepared, config }
+        const verified: Verified<P> = { ...received, _tag: "Verified", prepared, config }
         yield* Effect.raceFirst(Queue.offer(waiting, verified), Deferred.await(stopped))
       }).pipe(Effect.withSpan("CommitPipeline.submit", { captureStackTrace: false }))
 
@@ -149,7 +159,7 @@ export const makeCommitPipeline = (support: CommitSupport): Effect.Effect<Commit
       })
     }
 
-    const one = (verified: Verified): Effect.Effect<void, CommitStopped> =>
+    const one = (verified: Verified<P>): Effect.Effect<void, CommitStopped> =>
       Effect.gen(function* () {
         const { block, bytes, number, prepared } = verified
         const started = yield* Clock.currentTimeMillis

@@ -2,8 +2,8 @@
  * A block on its way: each step adds a type that the next one asks for, so that none can be skipped. The bytes stay
  * those that came to the end.
  */
-import type { PreparedBlock } from "../validation/index.js"
-import type { common, rwset } from "../wire/index.js"
+import type { MissingPvtData, TxPvtData } from "../ledger/index.js"
+import type { common } from "../wire/index.js"
 
 /** A block as received from an orderer or another peer. */
 export interface ReceivedBlock {
@@ -13,10 +13,10 @@ export interface ReceivedBlock {
 }
 
 /** Made by the channel's ordering service and next in line. */
-export interface Verified extends ReceivedBlock {
+export interface Verified<P> extends ReceivedBlock {
   readonly _tag: "Verified"
-  /** Its signatures are being checked already. */
-  readonly prepared: PreparedBlock
+  /** What the validator made of it: its signatures are being checked already. */
+  readonly prepared: P
   /** Holds a config transaction: nothing behind it may be verified before it is in force. */
   readonly config: boolean
 }
@@ -27,30 +27,14 @@ export interface Validated extends ReceivedBlock {
   readonly codes: Uint8Array
 }
 
-/** Private data that a transaction wrote and this peer does not have. */
-export interface MissingPrivateData {
-  readonly transaction: number
-  readonly namespace: string
-  readonly collection: string
-  /** Whether this peer may have it: ineligible data is noted too, membership may come. */
-  readonly eligible: boolean
-}
-
 /** What a block brings besides itself. */
 export interface BlockPrivateData {
   /** Private write sets by index of the transaction. */
-  readonly sets: ReadonlyMap<number, rwset.TxPvtReadWriteSet>
-  readonly missing: ReadonlyArray<MissingPrivateData>
+  readonly sets: TxPvtData
+  /** What is not here; ineligible data is noted too: membership may come. */
+  readonly missing: ReadonlyArray<MissingPvtData>
   /** Transactions whose transient entries have served once the block is committed. */
   readonly transactions: ReadonlyArray<string>
 }
 
 export const noPrivateData: BlockPrivateData = { sets: new Map(), missing: [], transactions: [] }
-
-/** On disk, in state and in history. */
-export interface Committed {
-  readonly _tag: "Committed"
-  readonly number: bigint
-  /** Final codes, after the rules of state. */
-  readonly codes: Uint8Array
-}

@@ -9,12 +9,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BundleSource } from "../../channelconfig/index.js"
+import type { MissingPvtData, TxPvtData } from "../../ledger/index.js"
 import type { QueryExecutor } from "../../ledger/simulator/index.js"
 import type { SignedData } from "../../policy/index.js"
 import * as Log from "../../runtime/Log.js"
 import { common, protos, rwset } from "../../wire/index.js"
 import { sha256, toHex } from "../../wire/protoutil.js"
-import type { BlockPrivateData, MissingPrivateData, Validated } from "../stages.js"
+import type { BlockPrivateData, Validated } from "../stages.js"
 import { isEligible } from "./CollectionPolicy.js"
 import { setKey, type WantedOfBlock, type WantedSet, wantedOf } from "./wanted.js"
 
@@ -47,7 +48,7 @@ export interface CoordinatorSupport {
   /** Private sets that were kept at endorsement or pushed, by transaction. */
   readonly transient: (txId: string) => Effect.Effect<ReadonlyArray<rwset.TxPvtReadWriteSet>, unknown>
   /** The block's data where the private store has it already: after a reset or a crash (rule 71). */
-  readonly stored: (block: bigint) => Effect.Effect<ReadonlyMap<number, rwset.TxPvtReadWriteSet> | undefined, unknown>
+  readonly stored: (block: bigint) => Effect.Effect<TxPvtData | undefined, unknown>
   /** `peer.gossip.pvtData.pullRetryThreshold`: how long other peers are asked before the block goes on without. */
   readonly pullRetryThreshold: Duration.Duration
   /** `peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit`. */
@@ -68,7 +69,7 @@ class Collected {
     if (toHex(sha256(bytes)) === wanted.hash) this.byKey.set(setKey(wanted), { wanted, bytes })
   }
   /** By transaction, namespaces and collections in the order in which the block names them. */
-  sets(order: ReadonlyArray<WantedSet>): ReadonlyMap<number, rwset.TxPvtReadWriteSet> {
+  sets(order: ReadonlyArray<WantedSet>): TxPvtData {
     const out = new Map<number, Map<string, Array<{ collectionName: string; rwset: Uint8Array }>>>()
     for (const wanted of order) {
       const found = this.byKey.get(setKey(wanted))
@@ -169,9 +170,14 @@ export const makePrivateDataCoordinator = (
           ? wanted.filter((w) => block.codes[w.transaction] === protos.TxValidationCode.VALID)
           : wanted
         const purged = yield* fromPeers(block.number, pull, collected)
-        const missing: ReadonlyArray<MissingPrivateData> = wanted
+        const missing: ReadonlyArray<MissingPvtData> = wanted
           .filter((w) => !collected.has(w) && !purged.has(setKey(w)))
-          .map(({ collection, namespace, transaction }) => ({ transaction, namespace, collection, eligible: true }))
+          .map(({ collection, namespace, transaction }) => ({
+            tx: transaction,
+            namespace,
+            collection,
+            isEligible: true
+          }))
         if (missing.length > 0)
           yield* log.warning(
             `[${channelId}] Could not fetch all missing eligible private data of block [${block.number}]`,

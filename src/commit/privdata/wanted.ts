@@ -3,10 +3,11 @@
  * Source: ledger-privatedata.md rule 81, traps 24 and 35; gossip/privdata/coordinator.go.
  */
 import * as Either from "effect/Either"
+import type { MissingPvtData } from "../../ledger/index.js"
 import { readWriteSet } from "../../ledger/rwset/index.js"
 import { common, msp, protos } from "../../wire/index.js"
 import { chaincodeActionOf, openEnvelope, toHex } from "../../wire/protoutil.js"
-import type { MissingPrivateData, Validated } from "../stages.js"
+import type { Validated } from "../stages.js"
 
 /** One collection of one transaction whose private set this peer may have. */
 export interface WantedSet {
@@ -22,7 +23,7 @@ export interface WantedSet {
 
 export interface WantedOfBlock {
   readonly wanted: ReadonlyArray<WantedSet>
-  readonly ineligible: ReadonlyArray<MissingPrivateData>
+  readonly ineligible: ReadonlyArray<MissingPvtData>
   /** Transactions that leave the transient store with this block. */
   readonly transactions: ReadonlyArray<string>
 }
@@ -50,7 +51,7 @@ export const wantedOf = (
   options: WantedOptions
 ): WantedOfBlock => {
   const wanted: Array<WantedSet> = []
-  const ineligible: Array<MissingPrivateData> = []
+  const ineligible: Array<MissingPvtData> = []
   const transactions: Array<string> = []
   for (const [transaction, entry] of (block.data?.data ?? []).entries()) {
     const parts = Either.try(() => {
@@ -71,7 +72,7 @@ export const wantedOf = (
         const config = options.collectionOf(namespace, collection)
         if (config === undefined) continue
         if (!options.eligible(config)) {
-          ineligible.push({ transaction, namespace, collection, eligible: false })
+          ineligible.push({ tx: transaction, namespace, collection, isEligible: false })
           continue
         }
         const endorsers = endorsersOf(action.endorsed.endorsements)

@@ -1,7 +1,7 @@
 /** A ledger's query executor as validation sees it. */
-import type { QueryExecutor } from "../ledger/simulator/index.js"
-import { CollectionsNotDefined, CollectionUnknown } from "../ledger/simulator/index.js"
-import type { ValidationState } from "../validation/index.js"
+import type { QueryExecutor } from "../../ledger/simulator/index.js"
+import { CollectionsNotDefined, CollectionUnknown } from "../../ledger/simulator/index.js"
+import type { ValidationState } from "../../validation/index.js"
 
 export const validationStateOf = (executor: QueryExecutor): ValidationState => ({
   getState: (namespace, key) => executor.getState(namespace, key),
