@@ -4,7 +4,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto"
 import { type Curve, curveOfOid } from "./curves.js"
-import { DerReader, isPositiveInteger, Tag } from "./der.js"
+import { DerReader, isPositiveInteger, Tag, view } from "./der.js"
 import { bitString, oid, sequence, unsignedInteger } from "./derWriter.js"
 import { sha256 } from "./hash.js"
 import { malformed } from "./malformed.js"
@@ -68,13 +68,30 @@ const rsaKey = (parameters: Uint8Array, bits: Uint8Array, algorithm: Uint8Array)
   return { kind: "rsa", ski: sha256(pkcs1), key }
 }
 
+const BAD_POINT = "x509: invalid ECDSA public key point"
+
+/** OpenSSL checks here that the point is on the curve. */
+const ecKeyObject = (curve: Curve, point: Uint8Array): KeyObject => {
+  if (curve.name === "P-224")
+    return openssl(sequence(sequence(oid(OID.ec), oid(curve.oid)), bitString(point)), BAD_POINT)
+  // Half the time of the DER decoder of OpenSSL 3; P-224 has no JWK name.
+  const coordinate = (from: number) => view(point).toString("base64url", from, from + curve.bytes)
+  try {
+    return createPublicKey({
+      key: { kty: "EC", crv: curve.name, x: coordinate(1), y: coordinate(1 + curve.bytes) },
+      format: "jwk"
+    })
+  } catch {
+    return malformed(BAD_POINT)
+  }
+}
+
 const ecKey = (parameters: Uint8Array, point: Uint8Array): EcPublicKey => {
   const named = new DerReader(parameters).oid() ?? malformed("x509: invalid ECDSA parameters")
   const curve = curveOfOid(named) ?? malformed("x509: unsupported elliptic curve")
   // OpenSSL would take compressed points too; Go takes this form only.
-  if (point.length !== 1 + 2 * curve.bytes || point[0] !== 4) return malformed("x509: invalid ECDSA public key point")
-  const spki = sequence(sequence(oid(OID.ec), oid(curve.oid)), bitString(point))
-  return { kind: "ec", curve, point, ski: sha256(point), key: openssl(spki, "x509: invalid ECDSA public key point") }
+  if (point.length !== 1 + 2 * curve.bytes || point[0] !== 4) return malformed(BAD_POINT)
+  return { kind: "ec", curve, point, ski: sha256(point), key: ecKeyObject(curve, point) }
 }
 
 /**
