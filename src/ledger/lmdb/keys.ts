@@ -63,11 +63,11 @@ export const levelRangeOf = (
   return { start: base, end: after(base) }
 }
 
-/** The smallest byte string that is greater than every string that starts with `prefix`; undefined when there is none. */
+/** The smallest byte string that is greater than every string that starts with `prefix` (empty: there is none). */
 export const after = (prefix: Uint8Array): Uint8Array => {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 0xff) length -= 1
-  const next = prefix.slice(0, length)
+  const next = Uint8Array.from(prefix.subarray(0, length)) // a Buffer's slice would be a view
   if (length > 0) next[length - 1] = (next[length - 1] ?? 0) + 1
   return next
 }

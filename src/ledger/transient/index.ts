@@ -1,0 +1,2 @@
+/** Private data on its way to a block. */
+export * from "./TransientStore.js"
