@@ -2,12 +2,12 @@
  * Decisions and texts of Go Fabric 1.4.12, recorded by feeding random policies, signature sets and policy texts to its
  * cauthdsl package (acceptance checks 17 and 18 of identity-policy-config.md).
  */
-import { readFileSync } from "node:fs"
 import * as Either from "effect/Either"
 import { describe, expect, it } from "vitest"
 import { fromEnvelopeBytes, parsePolicy } from "../../src/policy/index.js"
 import { fromHex, toHex, utf8 } from "../../src/wire/bytes.js"
 import { common } from "../../src/wire/index.js"
+import { readCases } from "./corpus.js"
 import { fakeMsps } from "./fakes.js"
 
 interface Evaluation {
@@ -22,8 +22,7 @@ interface Language {
   readonly error?: string
 }
 
-const read = <A>(name: string): ReadonlyArray<A> =>
-  JSON.parse(readFileSync(new URL(`corpus/${name}.json`, import.meta.url), "utf8"))
+const read = <A>(name: string): ReadonlyArray<A> => readCases(new URL(`corpus/${name}.jsonl`, import.meta.url))
 
 describe("recorded from Go", () => {
   it("evaluates as Go does", () => {

@@ -9,8 +9,9 @@ import { deepMarshalJson, deepUnmarshalJson, messageNamed, plain } from "../../.
 import { toHex } from "../../../src/wire/bytes.js"
 import { common, orderer } from "../../../src/wire/index.js"
 import { blocksOf, bytesOf, configEnvelopeOf, outcome } from "../../channelconfig/support.js"
+import { readCases } from "../../policy/corpus.js"
 
-const corpus = (name: string): string => readFileSync(new URL(`corpus/${name}`, import.meta.url), "utf8")
+const corpus = (name: string): string => readFileSync(new URL(`corpus/${name}.txt`, import.meta.url), "utf8")
 
 describe("recorded from Go", () => {
   it.each([
@@ -18,12 +19,12 @@ describe("recorded from Go", () => {
     ["transaction", "common.Block", "orderer/blocks/000007.block"],
     ["creation", "common.Envelope", "mychannel.tx"]
   ])("prints %s to the letter", (name, type, file) => {
-    expect(Either.getOrThrow(protoDecode(type, bytesOf(file)))).toBe(corpus(`${name}.txt`))
+    expect(Either.getOrThrow(protoDecode(type, bytesOf(file)))).toBe(corpus(name))
   })
 
   it("reads and refuses documents as Go does", () => {
-    const cases: ReadonlyArray<{ type: string; json: string; bytes?: string; error?: string }> = JSON.parse(
-      corpus("encode.json")
+    const cases = readCases<{ type: string; json: string; bytes?: string; error?: string }>(
+      new URL("corpus/encode.jsonl", import.meta.url)
     )
     for (const { bytes, error, json, type } of cases) {
       const made = Either.match(protoEncode(type, json), { onLeft: (e) => e.message, onRight: toHex })
