@@ -57,6 +57,8 @@ export class ContainerRuntime extends Context.Tag("chaincode/runtimes/ContainerR
     readonly start: (request: LaunchRequest) => Effect.Effect<void, StartFailed>
     /** Ends the chaincode at once; succeeds when it is gone or never was. */
     readonly stop: (chaincode: ChaincodeRef) => Effect.Effect<void>
+    /** Ends what must not outlive the peer: all processes; containers stay, as in the reference (R14). */
+    readonly stopAll: Effect.Effect<void>
     /** Waits for the end of a started chaincode: its exit code, 128 + n for signal n. */
     readonly wait: (chaincode: ChaincodeRef) => Effect.Effect<number, NotRunning>
     /** Why the runtime cannot work at the moment; succeeds when it can. */

@@ -10,16 +10,21 @@ import { ContainerRuntime } from "./ContainerRuntime.js"
 const log = Log.module("chaincode.user")
 
 /** `vm.type: user`. */
-export const layer: Layer.Layer<ContainerRuntime> = Layer.succeed(
+export const layer: Layer.Layer<ContainerRuntime> = Layer.effect(
   ContainerRuntime,
-  ContainerRuntime.of({
-    kind: "user",
-    start: ({ name, peerAddress, version }) =>
-      log.warning(
-        `Waiting for chaincode ${name}:${version}: start it with CORE_CHAINCODE_ID_NAME=${name}:${version} and the peer address ${peerAddress}`
-      ),
-    stop: () => Effect.void,
-    wait: () => Effect.never,
-    healthy: Effect.void
-  })
+  Effect.map(Log.CurrentLog, (nodeLog) =>
+    ContainerRuntime.of({
+      kind: "user",
+      start: ({ name, peerAddress, version }) =>
+        log
+          .warning(
+            `Waiting for chaincode ${name}:${version}: start it with CORE_CHAINCODE_ID_NAME=${name}:${version} and the peer address ${peerAddress}`
+          )
+          .pipe(Effect.provideService(Log.CurrentLog, nodeLog)),
+      stop: () => Effect.void,
+      stopAll: Effect.void,
+      wait: () => Effect.never,
+      healthy: Effect.void
+    })
+  )
 )

@@ -311,6 +311,8 @@ export const make = (settings: ChaincodeSettings) =>
     }
     const open = (stream: ChaincodeStream): CallEvents => new Handler(services, stream).open()
     const { authenticator } = server
+    // their connections end with them, and the server below need not wait for that
+    yield* Effect.addFinalizer(() => runtime.stopAll)
 
     return ChaincodeSupport.of({
       execute,

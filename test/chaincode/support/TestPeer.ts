@@ -200,9 +200,9 @@ export class TestPeer {
     return new TestPeer(folder, channels, context, scope)
   }
 
-  async stop(): Promise<void> {
+  async stop({ keep = false } = {}): Promise<void> {
     await Effect.runPromise(Scope.close(this.scope, Exit.void))
-    fs.rmSync(this.folder, { recursive: true, force: true })
+    if (!keep) fs.rmSync(this.folder, { recursive: true, force: true })
   }
 
   get support() {

@@ -55,6 +55,7 @@ export class Folders {
   readonly open: Effect.Effect<void, DiskFailed> = disk(() => this.makeFolders())
 
   private async makeFolders(): Promise<void> {
+    await fs.rm(this.tls, { recursive: true, force: true }) // the authority that they came from is gone
     for (const folder of [this.root, this.builds, this.modules, this.tls]) {
       await fs.mkdir(folder, { recursive: true, mode: 0o711 })
     }
@@ -112,7 +113,6 @@ export class Folders {
   /** Writes the files of one process that nobody else may read; the result is their folder. */
   async privateFiles(name: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
     const folder = path.join(this.tls, name)
-    await fs.rm(folder, { recursive: true, force: true })
     await fs.mkdir(folder, { mode: 0o700 })
     for (const [file, content] of Object.entries(files)) {
       const place = path.join(folder, file)

@@ -79,11 +79,14 @@ class ProcessRuntime {
   private readonly builds = new Map<string, Deferred.Deferred<Prepared, BuildError>>()
   private readonly crashes = new Map<string, Array<number>>()
   private readonly limit: CrashLoopLimit
+  private starts = 0
 
   constructor(
     private readonly options: ProcessRuntimeOptions,
     private readonly folders: Folders,
-    private readonly scope: Scope.Scope
+    private readonly scope: Scope.Scope,
+    /** The node's log: a start may come from a fiber that knows none. */
+    private readonly nodeLog: Log.NodeLog
   ) {
     this.limit = options.crashLoop ?? DEFAULT_CRASH_LOOP
   }
@@ -96,6 +99,7 @@ class ProcessRuntime {
       yield* this.spawn(request, prepared)
     }).pipe(
       Effect.mapError((error) => (error._tag === "StartFailed" ? error : refuse(request, error.message))),
+      Effect.provideService(Log.CurrentLog, this.nodeLog),
       Effect.withSpan("ProcessRuntime.start", { captureStackTrace: false })
     )
 
@@ -184,7 +188,9 @@ class ProcessRuntime {
       const { options } = this
       const { name, version } = request
       const key = canonicalName(name, version)
-      const file = fileNameOf(options, name, version)
+      // a name of its own for each start: what clears away after an old process never meets a new one's files
+      this.starts += 1
+      const file = `${fileNameOf(options, name, version)}-${this.starts}`
       const environment = yield* this.environmentOf(request, file)
       const lines = yield* Log.module(`peer.chaincode.${containerName(options, name, version)}`).sync
       const started = yield* supervise({
@@ -241,7 +247,6 @@ class ProcessRuntime {
   /** Waits for the end of a process and removes its traces. */
   private gone(running: Running): Effect.Effect<number> {
     return Effect.tap(running.process.exited, () => {
-      if (!running.alive) return Effect.void
       running.alive = false
       const remove = async () => {
         await fs.rm(this.markOf(running.file), { force: true })
@@ -328,12 +333,13 @@ export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRunt
       const folders = new Folders(options.folder, { uid, gid })
       yield* folders.open
       yield* sweep(folders)
-      const runtime = new ProcessRuntime(options, folders, yield* Effect.scope)
+      const runtime = new ProcessRuntime(options, folders, yield* Effect.scope, yield* Log.CurrentLog)
       yield* Effect.addFinalizer(() => runtime.stopAll)
       return ContainerRuntime.of({
         kind: "process",
         start: runtime.start,
         stop: runtime.stop,
+        stopAll: runtime.stopAll,
         wait: runtime.wait,
         healthy: Effect.void
       })

@@ -38,7 +38,7 @@ export interface SupervisedOptions {
 
 export interface Supervised {
   readonly pid: number
-  /** The exit code, 128 + n after signal n. By then no process of the group is left. */
+  /** The exit code, 128 + n after signal n. By then what is left of the group has been sent SIGKILL. */
   readonly exited: Effect.Effect<number>
   readonly signal: (signal: NodeJS.Signals) => void
 }

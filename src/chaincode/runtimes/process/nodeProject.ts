@@ -75,7 +75,9 @@ export const startCommand = (
   if (line === undefined || prestart !== undefined || poststart !== undefined || hasNpmrc) {
     return ["npm", "start", "--", "--peer.address", peerAddress]
   }
-  return ["/bin/sh", "-c", `${line} --peer.address ${quoted(peerAddress)}`]
+  // a plain command takes the shell's place: one process less, and its end is seen at once
+  const exec = /^[\w./@-]+( [\w./@:=-]+)*$/.test(line) ? "exec " : ""
+  return ["/bin/sh", "-c", `${exec}${line} --peer.address ${quoted(peerAddress)}`]
 }
 
 /** What npm adds to the environment of a script. */
