@@ -35,6 +35,10 @@ export class X509Identity implements Identity {
     return this.certificate.notAfter
   }
 
+  get signatureFamily(): string {
+    return this.#family
+  }
+
   get serialized(): Uint8Array {
     this.#serialized ??= msp.SerializedIdentity.encode({
       mspid: this.mspId,

@@ -24,6 +24,8 @@ export interface Identity {
   readonly id: string
   /** End of the certificate's life, milliseconds since the epoch. */
   readonly expiresAt: number
+  /** Hash family of the MSP's signatures, for those who verify in bulk elsewhere; undefined: ask `verify`. */
+  readonly signatureFamily?: string
   /** Whether the signature over the message is this identity's; in line, about 50 us on P-256. */
   readonly verify: (message: Uint8Array, signature: Uint8Array) => boolean
   /** `verify` in the thread pool; never rejects. */

@@ -27,6 +27,8 @@ import { makeIterator, Waiters } from "./Waiters.js"
 /** Blocks at the tip are kept in memory up to this many bytes: a new block is read by every waiting stream. */
 const defaultCacheBytes = 16 * 1024 * 1024
 const emptyHash = new Uint8Array(0)
+/** Blocks that the orderer's append indexes in one commit. */
+const indexedTogether = 64
 
 export class BlockEngine {
   private tip = 0n
@@ -35,6 +37,9 @@ export class BlockEngine {
   private recentBytes = 0
   readonly waiters = new Waiters()
   readonly reader: BlockReader
+  /** Index entries of `append` that are not in the environment yet; the files alone can bring them back. */
+  private unwritten = new Batch()
+  private readonly unwrittenPlaces = new Map<bigint, Place>()
 
   constructor(
     readonly channelId: string,
@@ -101,22 +106,43 @@ export class BlockEngine {
   }
 
   /**
-   * Check, file, index, publish: the orderer's append. Not to be called again before it is done.
+   * Check, file, index, publish: the orderer's append. Not to be called again before it is done. An index of numbers
+   * alone follows in batches (`flush`): its synced commit blocks the thread, and after a kill the files say what it lacks.
    * @throws AppendError
    */
   async append(bytes: Uint8Array): Promise<void> {
     const block = parseBlock(bytes)
     this.check(block)
     const place = await this.files.append(bytes)
-    const batch = new Batch()
-    this.index.put(batch, place, block, block.metadata[2] ?? emptyHash)
-    try {
-      this.environment.commit(batch)
-    } catch (cause) {
-      this.files.cut(place.file, place.offset)
-      throw this.failed("write", cause)
-    }
+    const { byHash, byTxId } = this.index.options
+    this.index.put(this.unwritten, place, block, block.metadata[2] ?? emptyHash)
+    this.unwrittenPlaces.set(block.number, place)
+    if (byHash || byTxId) {
+      const cause = this.flush()
+      if (cause !== undefined) {
+        this.files.cut(place.file, place.offset)
+        this.forgetUnwritten()
+        throw this.failed("write", cause)
+      }
+    } else if (this.unwrittenPlaces.size % indexedTogether === 0) this.flush()
     this.publish(block)
+  }
+
+  /** Brings the index up to date. Out: why it could not; then the next flush tries again, the blocks are in the files. */
+  flush(): unknown {
+    if (this.unwrittenPlaces.size === 0) return undefined
+    try {
+      this.environment.commit(this.unwritten)
+    } catch (cause) {
+      return cause
+    }
+    this.forgetUnwritten()
+    return undefined
+  }
+
+  private forgetUnwritten(): void {
+    this.unwritten = new Batch()
+    this.unwrittenPlaces.clear()
   }
 
   /** Indexes what the files hold beyond the index (orderer, or an index that was removed). @throws BlockFilesDamaged */
@@ -167,7 +193,8 @@ export class BlockEngine {
 
   /** A block's bytes, blocking. @throws NotFoundInIndex, BlockFilesDamaged, StoreFailed */
   blockSync(number: bigint): Uint8Array {
-    return this.recent.get(number) ?? this.files.readSync(this.entry(number).place, number)
+    const place = () => this.unwrittenPlaces.get(number) ?? this.entry(number).place
+    return this.recent.get(number) ?? this.files.readSync(place(), number)
   }
 
   /** Where a transaction id stands; undefined when it is not in the chain. @throws AttributeNotIndexed */
@@ -226,7 +253,7 @@ export class BlockEngine {
         const cached = this.recent.get(number)
         if (cached !== undefined) return Effect.succeed(cached)
         return Effect.flatMap(
-          attempt(() => this.entry(number).place),
+          attempt(() => this.unwrittenPlaces.get(number) ?? this.entry(number).place),
           (place) =>
             Effect.tryPromise({ try: () => this.files.read(place, number), catch: (cause) => this.readError(cause) })
         )

@@ -72,6 +72,7 @@ export const openFileBlockStore = (
           : new StoreFailed({ channel: channelId, op: "open", cause })
     })
     if (engine.added > 0) yield* log.info(`channel ${channelId}: indexed ${engine.added} blocks found in the files`)
+    yield* Effect.addFinalizer(() => Effect.sync(() => engine.engine.flush()))
     const turn = yield* Effect.makeSemaphore(1)
     return {
       ...engine.engine.reader,
