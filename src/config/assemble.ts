@@ -8,6 +8,7 @@ import { isAbsolute, join } from "node:path"
 import { decodePemAll, encodePem } from "../crypto/pem.js"
 import type { ConfigIssue, Origin } from "./errors.js"
 import { type Environment, goFileError } from "./find.js"
+import { goKind } from "./leaf.js"
 import type { Layout, LeafInfo } from "./schema.js"
 import type { Given, Tree } from "./yaml.js"
 
@@ -138,7 +139,7 @@ class Assembler {
       given = this.overlay(entry.value, keys)
       origin = { source: "file", file, line: entry.line }
     }
-    if (info.file) {
+    if (rules.exact && (info.list || info.type === "text")) {
       const fileName = `${name}_FILE`
       const byVariable = present || !rules.exact ? (env[fileName] ?? "") : ""
       if (byVariable !== "" && (given === undefined || given.kind === "map")) {
@@ -180,14 +181,14 @@ class Assembler {
         origin,
         found: "File: with nothing",
         want: "the path of a file",
-        reference: `error decoding '${key}': Value of File: was nil`
+        reference: `error decoding '${key}${info.list ? "[0]" : ""}': Value of File: was nil`
       })
       return undefined
     }
     const path = entry.value.text
     try {
       const bytes = readFileSync(path)
-      if (!info.type.startsWith("list")) return textOf(bytes.toString("utf8"))
+      if (!info.list) return textOf(bytes.toString("utf8"))
       const certificates = decodePemAll(bytes).filter(
         ({ headers, type }) => type === "CERTIFICATE" && headers.size === 0
       )
@@ -220,7 +221,7 @@ class Assembler {
 
   private notASection(keys: ReadonlyArray<string>, given: Given, line: number): void {
     const key = keys.join(".")
-    const kind = given.kind === "list" ? "slice" : given.kind === "scalar" ? typeof given.value : "string"
+    const kind = given.kind === "list" ? "slice" : goKind(given)
     this.issues.push({
       key,
       origin: { source: "file", file: this.sources.file, line },

@@ -27,7 +27,6 @@ const code = (text: string): string => (text === "" ? "" : `\`${cell(text)}\``)
 const marks = (info: LeafInfo): string => {
   const words = [
     ...(info.path ? ["Relative to the file's folder."] : []),
-    ...(info.file ? ["Also `{File: path}`."] : []),
     ...(info.secret ? ["Secret: masked in logs."] : []),
     ...(info.unused ? ["Nothing depends on it."] : []),
     ...(info.ours ? ["**Ours.**"] : [])
@@ -68,7 +67,8 @@ in \`/etc/hyperledger/fabric\`. Any key can be replaced by the variable beside i
   ones as written here. A key that does not exist is ignored with a warning. A value that does not fit stops the start
   (Go peers take zero for it in silence). Lists in variables are separated by blanks.
 - **Orderer**: a variable works only below sections that the file has. Keys are found in any case. A key that does not
-  exist stops the start. Lists in variables are written \`[a, b]\`.
+  exist stops the start. Lists in variables are written \`[a, b]\`. A text may be given as \`{File: path}\`, which stands for
+  the content of the file, and for each certificate in it where a list is wanted; by variable: the name with \`_FILE\`.
 - **Both**: durations are Go's (\`10s\`, \`1m30s\`; a bare number is nanoseconds). Truth is \`true\`, \`t\`, \`1\` and the like.
   Logging is set by \`FABRIC_LOGGING_SPEC\` and \`FABRIC_LOGGING_FORMAT\` alone.`
 

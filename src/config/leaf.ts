@@ -23,7 +23,8 @@ export interface Kind<A> {
   readonly read: (given: Given) => Either.Either<A, Fault>
 }
 
-const goKind = (given: Given): string => {
+/** What Go calls the type of a value from a file. */
+export const goKind = (given: Given): string => {
   if (given.kind === "map") return "map[string]interface {}"
   if (given.kind === "list") return "[]interface {}"
   if (given.kind === "text") return "string"
@@ -183,7 +184,11 @@ const listOf = (split: (value: string) => ReadonlyArray<string>): Kind<ReadonlyA
   read: (given) => {
     if (given.kind === "text") return Either.right(bracketed(given.text) ?? split(given.text))
     if (given.kind === "scalar") return Either.right([given.source])
-    if (given.kind === "map") return unconvertible("a list of texts", "[]string", given)
+    if (given.kind === "map") {
+      const reference = (key: string) =>
+        `'${key}[0]' expected type 'string', got unconvertible type 'map[string]interface {}'`
+      return Either.left({ want: "a list of texts", reference })
+    }
     return Either.all(given.items.map(text.read))
   }
 })

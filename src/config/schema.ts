@@ -29,8 +29,8 @@ export interface LeafInfo {
   readonly secret: boolean
   /** Zero and empty text count as not set. */
   readonly zeroIsUnset: boolean
-  /** May be given as `{File: path}`: the file's content, or each certificate of it for a list. */
-  readonly file: boolean
+  /** A list of texts. */
+  readonly list: boolean
   /** Ours: Fabric has no such key. */
   readonly ours: boolean
   /** Read and kept, but nothing depends on it. */
@@ -61,7 +61,6 @@ export interface LeafOptions<A> {
   readonly path?: true
   readonly secret?: true
   readonly zeroIsUnset?: true
-  readonly file?: true
   readonly ours?: true
   readonly unused?: true
 }
@@ -84,7 +83,7 @@ export const leaf = <A>(key: string, kind: Kind<A>, options: LeafOptions<A>): Sc
     path: options.path === true,
     secret: options.secret === true,
     zeroIsUnset: options.zeroIsUnset === true,
-    file: options.file === true,
+    list: Array.isArray(options.unset),
     ours: options.ours === true,
     unused: options.unused === true,
     fault: (given) => Option.getOrUndefined(Either.getLeft(kind.read(given))),

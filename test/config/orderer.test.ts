@@ -186,7 +186,7 @@ describe("exactness", () => {
       error.reference,
       `* cannot parse 'General.TLS.Enabled' as bool: strconv.ParseBool: parsing "yess": invalid syntax`
     )
-    assert.include(error.reference, "* 'General.Keepalive' expected a map, got 'number'")
+    assert.include(error.reference, "* 'General.Keepalive' expected a map, got 'int'")
     assert.include(
       error.message,
       'General.ConnectionTimeout (ORDERER_GENERAL_CONNECTIONTIMEOUT): found "5 sec", want a duration like "5s" or "1m30s"'
@@ -243,7 +243,7 @@ describe("File values", () => {
       "* error decoding 'Kafka.TLS.PrivateKey': open /no/such/file: no such file or directory"
     )
     const nothing = fault("Kafka:\n  TLS:\n    RootCAs:\n      File:\n")
-    assert.include(nothing.reference, "* error decoding 'Kafka.TLS.RootCAs': Value of File: was nil")
+    assert.include(nothing.reference, "* error decoding 'Kafka.TLS.RootCAs[0]': Value of File: was nil")
     const directory = fault(`Kafka:\n  TLS:\n    PrivateKey:\n      File: ${folder}\n`)
     assert.include(directory.reference, `read ${folder}: is a directory`)
   })

@@ -155,7 +155,7 @@ describe("kinds", () => {
     refuses(
       kinds.list,
       { kind: "map", entries: new Map() },
-      "'Key' expected type '[]string', got unconvertible type 'map[string]interface {}'"
+      "'Key[0]' expected type 'string', got unconvertible type 'map[string]interface {}'"
     )
   })
 

@@ -15,17 +15,14 @@ const tls = section("TLS", "TLS of the gRPC server.", {
   enabled: bool("Enabled", "Serve with TLS.", { fallback: "false", sample: "false" }),
   privateKey: text("PrivateKey", "The server's private key, a PEM file.", {
     path: true,
-    file: true,
     sample: "tls/server.key"
   }),
   certificate: text("Certificate", "The server's certificate, a PEM file.", {
     path: true,
-    file: true,
     sample: "tls/server.crt"
   }),
   rootCAs: list("RootCAs", "Authorities, PEM files; they must exist when TLS is on.", {
     path: true,
-    file: true,
     sample: "\n- tls/ca.crt"
   }),
   clientAuthRequired: bool("ClientAuthRequired", "Demand and verify client certificates (mutual TLS).", {
@@ -34,7 +31,6 @@ const tls = section("TLS", "TLS of the gRPC server.", {
   }),
   clientRootCAs: list("ClientRootCAs", "Authorities of client certificates, beside those of the channels.", {
     path: true,
-    file: true,
     sample: ""
   }),
   tlsHandshakeTimeShift: duration(
@@ -53,15 +49,14 @@ const cluster = section("Cluster", "Talk between orderers of a Raft cluster; rea
     sample: ""
   }),
   listenPort: port("ListenPort", "Its port.", { sample: "" }),
-  serverCertificate: text("ServerCertificate", "Its certificate, a PEM file.", { file: true, sample: "" }),
-  serverPrivateKey: text("ServerPrivateKey", "Its private key, a PEM file.", { file: true, sample: "" }),
+  serverCertificate: text("ServerCertificate", "Its certificate, a PEM file.", { sample: "" }),
+  serverPrivateKey: text("ServerPrivateKey", "Its private key, a PEM file.", { sample: "" }),
   clientCertificate: text("ClientCertificate", "Certificate shown to other orderers, a PEM file.", {
     path: true,
-    file: true,
     sample: ""
   }),
-  clientPrivateKey: text("ClientPrivateKey", "Its private key, a PEM file.", { path: true, file: true, sample: "" }),
-  rootCAs: list("RootCAs", "Authorities of other orderers, PEM files.", { path: true, file: true }),
+  clientPrivateKey: text("ClientPrivateKey", "Its private key, a PEM file.", { path: true, sample: "" }),
+  rootCAs: list("RootCAs", "Authorities of other orderers, PEM files.", { path: true }),
   dialTimeout: duration("DialTimeout", "Limit for connecting.", { ...filled, fallback: "5s" }),
   rpcTimeout: duration("RPCTimeout", "Limit of a call.", { ...filled, fallback: "7s" }),
   replicationBufferSize: int("ReplicationBufferSize", "Bytes of blocks held while pulling.", {
@@ -255,11 +250,11 @@ const kafka = section("Kafka", "Orderers that order through Kafka.", {
   }),
   tls: section("TLS", "TLS to the brokers. PEM texts, or files as `{File: path}`.", {
     enabled: bool("Enabled", "Connect with TLS.", { fallback: "false", sample: "false" }),
-    privateKey: text("PrivateKey", "The client's private key.", { file: true, secret: true, sample: "" }),
-    certificate: text("Certificate", "The client's certificate.", { file: true, sample: "" }),
-    rootCAs: list("RootCAs", "Authorities of the brokers.", { file: true, sample: "" }),
+    privateKey: text("PrivateKey", "The client's private key.", { secret: true, sample: "" }),
+    certificate: text("Certificate", "The client's certificate.", { sample: "" }),
+    rootCAs: list("RootCAs", "Authorities of the brokers.", { sample: "" }),
     clientAuthRequired: bool("ClientAuthRequired", "Without meaning here.", { fallback: "false", unused: true }),
-    clientRootCAs: list("ClientRootCAs", "Without meaning here.", { file: true, unused: true }),
+    clientRootCAs: list("ClientRootCAs", "Without meaning here.", { unused: true }),
     tlsHandshakeTimeShift: duration("TLSHandshakeTimeShift", "Without meaning here.", { fallback: "0s", unused: true })
   }),
   saslPlain: section("SASLPlain", "Name and password at the brokers.", {
@@ -285,15 +280,14 @@ const operations = section("Operations", "Health, metrics, log spec and version 
   listenAddress: text("ListenAddress", "Where.", { sample: "127.0.0.1:8443" }),
   tls: section("TLS", "Its TLS. Paths are relative to the working folder.", {
     enabled: bool("Enabled", "Serve with TLS.", { fallback: "false", sample: "false" }),
-    certificate: text("Certificate", "The certificate, a PEM file.", { file: true, sample: "" }),
-    privateKey: text("PrivateKey", "Its private key, a PEM file.", { file: true, sample: "" }),
-    rootCAs: list("RootCAs", "Without meaning here.", { file: true, unused: true }),
+    certificate: text("Certificate", "The certificate, a PEM file.", { sample: "" }),
+    privateKey: text("PrivateKey", "Its private key, a PEM file.", { sample: "" }),
+    rootCAs: list("RootCAs", "Without meaning here.", { unused: true }),
     clientAuthRequired: bool("ClientAuthRequired", "Demand client certificates for everything.", {
       fallback: "false",
       sample: "false"
     }),
     clientRootCAs: list("ClientRootCAs", "Authorities of client certificates, PEM files.", {
-      file: true,
       sample: "[]"
     }),
     tlsHandshakeTimeShift: duration("TLSHandshakeTimeShift", "Without meaning here.", { fallback: "0s", unused: true })
