@@ -35,6 +35,8 @@ export interface BroadcastOptions {
     effect: Effect.Effect<void, NotReady>,
     done: (outcome: Either.Either<void, NotReady> | undefined) => void
   ) => void
+  /** Runs a callback above which nobody stands. */
+  readonly guard: (callback: () => void) => void
   /** Milliseconds on a monotonic clock. */
   readonly clock: () => number
   /** Told of every message as it came (Debug.BroadcastTraceDir). */
@@ -93,6 +95,7 @@ export class BroadcastStream implements CallEvents {
   private reading = false
   private ended = false
   private stopping = false
+  private advancing = false
   private over = false
 
   constructor(
@@ -182,12 +185,22 @@ export class BroadcastStream implements CallEvents {
     this.options.lane.verify(identity, message.payload, message.signature, (good) => {
       if (this.over) return
       entry.state = settled(settle(good))
-      if (this.entries[0] === entry) this.advance()
+      if (this.entries[0] === entry) this.advanceSoon()
     })
     return verifying
   }
 
   // ---- Ordering and answering ------------------------------------------------------------------------------------
+
+  /** Verdicts come in runs: what of a run is ready goes to consensus together. */
+  private advanceSoon(): void {
+    if (this.advancing) return
+    this.advancing = true
+    queueMicrotask(() => {
+      this.advancing = false
+      this.options.guard(() => this.advance())
+    })
+  }
 
   /** Goes on with the message at the head as far as it can. */
   private advance(): void {

@@ -1,60 +1,155 @@
 /**
- * The node's way to the thread pool for envelope signatures. The pool has one queue for everything, the journal's synced
- * writes included: a bound on what is handed over keeps those from waiting behind thousands of signatures.
+ * The node's way to verify envelope signatures off the main thread. A trickle goes to node's thread pool, bounded so
+ * that the journal's synced writes, which share the pool's one queue, never wait behind thousands of signatures; once
+ * there is a backlog a worker thread takes batches.
+ * Source: design.md section 5 (bytes and speed).
  */
-import type { Identity } from "../../msp/index.js"
+import type { KeyObject } from "node:crypto"
+import * as Either from "effect/Either"
+import { admitSignature, nodeHashName, signatureHash } from "../../crypto/index.js"
 
-interface Waiting {
+import type { Identity } from "../../msp/index.js"
+import { type Job, VerifyWorker } from "./verifyWorker.js"
+
+interface Waiting extends Job {
   readonly identity: Identity
-  readonly data: Uint8Array
-  readonly signature: Uint8Array
   readonly done: (good: boolean) => void
 }
 
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
-const defaultLimit = 8
+const poolLimit = 8
+/** A backlog that starts the worker. */
+const workerBacklog = 64
+/** Signatures in one batch for the worker, batches on their way, bytes in one. */
+const batchLimit = 256
+const batchesAhead = 2
+const batchBytes = 1024 * 1024
+
+const hashes = new Map(
+  (["SHA2", "SHA3"] as const).map((family) => [family as string, nodeHashName(signatureHash(family))])
+)
+
+const keyOf = ({ certificate }: Identity): KeyObject | undefined =>
+  certificate.publicKey.kind === "ec" ? certificate.publicKey.key : undefined
 
 export class VerifyLane {
-  private running = 0
   private waiting: Array<Waiting> = []
-  private next = 0
+  private inPool = 0
+  private scheduled = false
+  private worker: VerifyWorker | undefined
+  private readonly batches: Array<ReadonlyArray<Waiting>> = []
+  private mayStartWorker: boolean
+  private closed = false
 
-  /** `defect` is told of what a `done` throws: nobody stands above a promise's callback. */
+  /** `defect` is told of what a `done` throws, and of a worker that broke; `useWorker: false` keeps to the pool. */
   constructor(
     private readonly defect: (error: unknown) => void,
-    private readonly limit: number = defaultLimit
-  ) {}
+    options: { readonly useWorker?: boolean } = {}
+  ) {
+    this.mayStartWorker = options.useWorker ?? true
+  }
 
-  /** Calls `done` once, later; in the order of calls as far as the pool keeps it. */
+  /** Calls `done` once, later. Neither `data` nor `signature` may change until then. */
   verify(identity: Identity, data: Uint8Array, signature: Uint8Array, done: (good: boolean) => void): void {
-    this.waiting.push({ identity, data, signature, done })
-    this.fill()
+    const key = keyOf(identity)
+    const hash = identity.signatureFamily === undefined ? undefined : hashes.get(identity.signatureFamily)
+    const admitted = key === undefined ? undefined : admitSignature(identity.certificate.publicKey, signature)
+    if (key === undefined || hash === undefined || admitted === undefined) {
+      this.settle(identity.verifyAsync(data, signature), done)
+      return
+    }
+    if (Either.isLeft(admitted)) {
+      queueMicrotask(() => this.answer(done, false))
+      return
+    }
+    this.waiting.push({ identity, key, hash, data, signature: admitted.right, done })
+    this.schedule()
   }
 
-  private fill(): void {
-    while (this.running < this.limit) {
-      const item = this.waiting[this.next]
-      if (item === undefined) break
-      this.next += 1
-      this.running += 1
-      const { data, done, identity, signature } = item
-      identity.verifyAsync(data, signature).then(
-        (good) => this.finish(done, good),
-        () => this.finish(done, false)
-      )
-    }
-    if (this.next === this.waiting.length) {
-      this.waiting = []
-      this.next = 0
-    } else if (this.next >= 1024) {
-      this.waiting = this.waiting.slice(this.next)
-      this.next = 0
-    }
+  /** Stops the worker; what is under way is never answered. */
+  async close(): Promise<void> {
+    this.closed = true
+    this.waiting = []
+    await this.worker?.terminate()
   }
 
-  private finish(done: (good: boolean) => void, good: boolean): void {
-    this.running -= 1
-    this.fill() // before the answer: the pool should not wait for it
+  // ---- Sending ---------------------------------------------------------------------------------------------------
+
+  /** Messages come in runs: one look at the whole run. */
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      this.pump()
+    })
+  }
+
+  private pump(): void {
+    if (this.closed) return
+    if (this.worker === undefined && this.mayStartWorker && this.waiting.length >= workerBacklog) this.startWorker()
+    if (this.worker !== undefined) {
+      while (this.batches.length < batchesAhead && this.waiting.length > 0) this.sendBatch(this.worker)
+      return
+    }
+    let taken = 0
+    while (this.inPool < poolLimit) {
+      const job = this.waiting[taken]
+      if (job === undefined) break
+      taken += 1
+      this.inPool += 1
+      this.settle(job.identity.verifyAsync(job.data, job.signature), job.done, () => {
+        this.inPool -= 1
+        this.pump()
+      })
+    }
+    if (taken > 0) this.waiting = this.waiting.slice(taken)
+  }
+
+  private sendBatch(worker: VerifyWorker): void {
+    let bytes = 0
+    let count = 0
+    for (const { data } of this.waiting) {
+      bytes += data.length
+      if (count > 0 && (count >= batchLimit || bytes > batchBytes)) break
+      count += 1
+    }
+    const batch = this.waiting.slice(0, count)
+    this.waiting = this.waiting.slice(count)
+    this.batches.push(batch)
+    worker.send(batch)
+  }
+
+  private startWorker(): void {
+    this.mayStartWorker = false
+    const answered = (verdicts: Uint8Array) => {
+      const batch = this.batches.shift() ?? []
+      this.pump() // before the answers: the worker should not wait for them
+      for (const [i, { done }] of batch.entries()) this.answer(done, verdicts[i] === 1)
+    }
+    const broken = (error: unknown) => {
+      if (this.closed || this.worker === undefined) return
+      this.worker = undefined
+      this.defect(error)
+      // what the worker had goes to the pool
+      this.waiting = [...this.batches.splice(0).flat(), ...this.waiting]
+      this.pump()
+    }
+    this.worker = new VerifyWorker(answered, broken)
+  }
+
+  // ---- Answering -------------------------------------------------------------------------------------------------
+
+  private settle(verdict: Promise<boolean>, done: (good: boolean) => void, before: () => void = () => {}): void {
+    const finish = (good: boolean) => {
+      before()
+      this.answer(done, good)
+    }
+    verdict.then(finish, () => finish(false))
+  }
+
+  private answer(done: (good: boolean) => void, good: boolean): void {
+    if (this.closed) return
     try {
       done(good)
     } catch (error) {

@@ -10,7 +10,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { blockResponse, declareDeliverMetrics, makeDeliverHandler } from "../../deliver/index.js"
-import { closingEffect } from "../../runtime/closing.js"
+import { closing, closingEffect } from "../../runtime/closing.js"
 import * as Log from "../../runtime/Log.js"
 import { Metrics } from "../../runtime/Metrics.js"
 import { type CallIn, GrpcServer, rawHandler, type ServiceRefused } from "../../transport/index.js"
@@ -54,6 +54,15 @@ const makeBroadcast = (trace: Tracer | undefined) =>
     const metrics = declareBroadcastMetrics(yield* Metrics)
     const sync = yield* log.sync
     const defect = (error: unknown) => sync.error("Broadcast handler failed", { error: String(error) })
+    const guard = (callback: () => void) => {
+      try {
+        callback()
+      } catch (error) {
+        defect(error)
+      }
+    }
+    const lane = new VerifyLane(defect)
+    yield* Effect.addFinalizer(() => closing("verifying worker", () => lane.close()))
     const fork = yield* FiberSet.makeRuntime<never>()
     const run: BroadcastOptions["run"] = (effect, done) => {
       fork(effect).addObserver((exit) => {
@@ -64,16 +73,13 @@ const makeBroadcast = (trace: Tracer | undefined) =>
             ? Either.left(failure.value)
             : undefined
         if (Exit.isFailure(exit) && Cause.isDie(exit.cause)) defect(Cause.squash(exit.cause))
-        try {
-          done(outcome)
-        } catch (error) {
-          defect(error)
-        }
+        guard(() => done(outcome))
       })
     }
     const options: BroadcastOptions = {
       channel: (id) => registrar.channelOrSystem(id),
-      lane: new VerifyLane(defect),
+      lane,
+      guard,
       metrics,
       log: sync,
       run,
