@@ -15,8 +15,16 @@ const units: ReadonlyMap<string, bigint> = new Map([
 ])
 const longest = 1n << 63n
 
-/** Go's `%q` for the characters a duration text can sensibly hold. */
-const quote = (text: string): string => JSON.stringify(text)
+/** Text in quotes as Go's time package writes it: bytes outside printable ASCII in hex. */
+const quote = (text: string): string => {
+  let out = ""
+  for (const byte of Buffer.from(text, "utf8")) {
+    const c = String.fromCharCode(byte)
+    if (byte >= 0x80 || byte < 0x20) out += `\\x${byte.toString(16).padStart(2, "0")}`
+    else out += c === '"' || c === "\\" ? `\\${c}` : c
+  }
+  return `"${out}"`
+}
 
 /** Reads a Go duration. Out: nanoseconds. Errors: Go's texts. */
 export const parseGoDuration = (text: string): Either.Either<bigint, ConfigError> => {

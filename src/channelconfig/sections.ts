@@ -3,7 +3,7 @@
  * organisations (identity-policy-config 2.3, rules 59 to 62; common/channelconfig). Pure.
  */
 import * as Either from "effect/Either"
-import { type Msp, type MspCollector, MspTypeUnsupported } from "../msp/index.js"
+import type { Msp, MspCollector } from "../msp/index.js"
 import { common, etcdraft, msp, orderer, protos } from "../wire/index.js"
 import { configuredAcls } from "./acl.js"
 import {
@@ -91,10 +91,9 @@ const refuse = (detail: string) => Either.left(new ConfigError({ detail }))
 
 const setUpMsp = (name: string, config: msp.MSPConfig, msps: MspCollector): Result<Org> =>
   Either.gen(function* () {
-    const msp = yield* Either.mapLeft(msps.propose(config), (error) =>
-      error instanceof MspTypeUnsupported || error.message.startsWith("Attempted to define")
-        ? new ConfigError({ detail: error.message, cause: error })
-        : wrap("setting up the MSP manager failed")(error)
+    const msp = yield* Either.mapLeft(
+      msps.propose(config),
+      (error) => new ConfigError({ detail: error.message, cause: error })
     )
     if (msp.mspId === "") return yield* refuse(`MSP for org ${name} has empty MSP ID`)
     return { name, mspId: msp.mspId, msp }
