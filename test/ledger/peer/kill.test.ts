@@ -1,0 +1,88 @@
+/** kill -9 while blocks commit: nothing visible is lost, and everything is as on a peer that was never killed. */
+
+import { spawn } from "node:child_process"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { openEnvironment } from "../../../src/ledger/lmdb/index.js"
+import { inScope, run, tempDir } from "../support.js"
+import { commitNext, openEndless } from "./endless.js"
+
+const kills = process.env.FABRIC_EFFECT_LONG === "1" ? 50 : 2
+const viteNode = path.join(import.meta.dirname, "..", "..", "..", "node_modules", "vite-node", "vite-node.mjs")
+const child = path.join(import.meta.dirname, "killed.child.ts")
+
+/** Runs the committing process and kills it a while after it began; gives the last height it showed. */
+const runAndKill = (root: string, after: number): Promise<{ readonly first: number; readonly last: number }> =>
+  new Promise((resolve, reject) => {
+    const running = spawn(process.execPath, [viteNode, "--script", child, root], { stdio: ["ignore", "pipe", "pipe"] })
+    let out = ""
+    let err = ""
+    running.stdout.on("data", (chunk) => {
+      if (out === "") setTimeout(() => running.kill("SIGKILL"), after)
+      out += String(chunk)
+    })
+    running.stderr.on("data", (chunk) => {
+      err += String(chunk)
+    })
+    running.on("error", reject)
+    running.on("close", (_code, signal) => {
+      // the last line may have been cut
+      const heights = out.split("\n").slice(0, -1).map(Number)
+      if (signal !== "SIGKILL") reject(new Error(`ended by itself: ${err}`))
+      else resolve({ first: heights[0] ?? -1, last: heights.at(-1) ?? -1 })
+    })
+  })
+
+const tables = [
+  ..."blocks hashes txids blockmeta state hashedstate privatestate statemeta history historymeta".split(" "),
+  ..."confighistory pvtdata pvtexpiry pvtmissing pvtineligible pvteligibility pvtmeta purgeschedule".split(" ")
+]
+
+const everything = (root: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const environment = yield* openEnvironment({ path: path.join(root, "channels", "ch", "db"), tables })
+      const snapshot = environment.snapshot()
+      const found: Record<string, ReadonlyArray<string>> = {}
+      for (const name of tables) {
+        const entries: Array<string> = []
+        const cursor = snapshot.range(environment.table(name))
+        for (let entry = cursor.next(); entry !== undefined; entry = cursor.next())
+          entries.push(`${Buffer.from(entry.key).toString("hex")}=${Buffer.from(entry.value).toString("hex")}`)
+        found[name] = entries
+      }
+      snapshot.close()
+      return found
+    })
+  )
+
+describe("a peer that is killed again and again", () => {
+  it(
+    `${kills} times: height never falls, all tables are those of a peer never killed`,
+    () =>
+      run(
+        Effect.gen(function* () {
+          const base = yield* tempDir
+          const killed = path.join(base, "killed")
+          let shown = 0
+          for (let i = 0; i < kills; i++) {
+            const { first, last } = yield* Effect.promise(() => runAndKill(killed, 5 + ((i * 37) % 150)))
+            expect(first).toBeGreaterThanOrEqual(shown)
+            shown = last
+          }
+          const survivor = yield* Effect.promise(() => inScope(openEndless(killed)))
+          const height = survivor.value.height()
+          expect(Number(height)).toBeGreaterThanOrEqual(shown)
+          expect(shown).toBeGreaterThan(kills * 2)
+          yield* Effect.promise(survivor.close)
+          const whole = path.join(base, "whole")
+          const other = yield* Effect.promise(() => inScope(openEndless(whole)))
+          while (other.value.height() < height) yield* commitNext(other.value)
+          yield* Effect.promise(other.close)
+          expect(yield* everything(killed)).toEqual(yield* everything(whole))
+        })
+      ),
+    kills * 8_000
+  )
+})
