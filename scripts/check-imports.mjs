@@ -41,9 +41,7 @@ const homes = {
   dockerode: ["chaincode"],
   nano: ["ledger"],
   "pouchdb-selector-core": ["ledger"],
-  "prom-client": ["runtime"],
-  "@peculiar/x509": ["crypto", "msp", "tools", "chaincode"],
-  "tar-stream": ["chaincode"]
+  "prom-client": ["runtime"]
 }
 
 const files = (folder) =>

@@ -1,6 +1,6 @@
 /**
  * A connection to a gRPC server, proven ready before it is handed out, closed with its scope.
- * Source: core/comm/client.go, config.go; CONTRACTS.md (transport).
+ * Source: core/comm/client.go, config.go.
  */
 import * as net from "node:net"
 import * as grpc from "@grpc/grpc-js"

@@ -1,7 +1,7 @@
 /**
  * The forms in which a service answers calls: Effects on raw bytes (`UnaryHandler`, `BidiHandler`, `ServerStreamHandler`)
  * and, for hot services, callbacks (`RawHandler`, `pipelined`).
- * Source: CONTRACTS.md (transport); anchors B7, C8.
+ * Source: design.md section 2; anchors B7, C8.
  */
 import type * as Effect from "effect/Effect"
 
