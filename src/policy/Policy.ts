@@ -4,6 +4,7 @@
  */
 import * as Either from "effect/Either"
 import type { Identity, IdentityDeserializer as MspDeserializer } from "../msp/index.js"
+import { equalBytes } from "../wire/bytes.js"
 import type { PolicyError } from "./errors.js"
 
 /** One signature: `identity` is a serialized identity, `signature` is over `data` (DER). */
@@ -108,24 +109,33 @@ export const collectVerifications = (prepared: PreparedSet, policy: PreparedPoli
   return out
 }
 
+/** Names a verification by who signed and the signature's bytes. */
+const keyOf = (identity: Identity, signature: Uint8Array): string =>
+  `${identity.mspId}\u0000${identity.id}\u0000${Buffer.from(signature).toString("latin1")}`
+
 /**
  * Runs verifications side by side in the thread pool.
- * Out: a `Verify` that answers from the results, and asks the identity itself about anything else.
+ * Out: a `Verify` that answers from the results, by content and not by object, and asks the identity itself about
+ * anything else.
  */
 export const verifyAhead = async (verifications: ReadonlyArray<Verification>): Promise<Verify> => {
-  const good = await Promise.all(
-    verifications.map(({ data, identity, signature }) => identity.verifyAsync(data, signature))
+  const results = await Promise.all(
+    verifications.map(async ({ data, identity, signature }) => ({
+      key: keyOf(identity, signature),
+      data,
+      good: await identity.verifyAsync(data, signature)
+    }))
   )
-  const bySignature = new Map<Uint8Array, Array<readonly [Verification, boolean]>>()
-  for (const [i, verification] of verifications.entries()) {
-    const results = bySignature.get(verification.signature) ?? []
-    results.push([verification, good[i] === true])
-    bySignature.set(verification.signature, results)
+  const known = new Map<string, Array<{ readonly data: Uint8Array; readonly good: boolean }>>()
+  for (const { data, good, key } of results) {
+    const same = known.get(key)
+    if (same === undefined) known.set(key, [{ data, good }])
+    else same.push({ data, good })
   }
   return (identity, data, signature) => {
-    const result = bySignature
-      .get(signature)
-      ?.find(([v]) => v.data === data && v.identity.id === identity.id && v.identity.mspId === identity.mspId)
-    return result === undefined ? identity.verify(data, signature) : result[1]
+    const result = known
+      .get(keyOf(identity, signature))
+      ?.find((other) => other.data === data || equalBytes(other.data, data))
+    return result === undefined ? identity.verify(data, signature) : result.good
   }
 }

@@ -2,6 +2,7 @@
 import * as Either from "effect/Either"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import type { Identity } from "../../src/msp/index.js"
 import {
   fromEnvelope,
   nOutOf,
@@ -125,6 +126,33 @@ describe("signature policies", () => {
       }),
       { numRuns: 500 }
     )
+  })
+
+  it("verdicts made ahead are found by content, so that nothing is verified twice", async () => {
+    const one: Rule = { n: 1, rules: [{ leaf: 0 }] }
+    const signer: Signer = { name: "a", known: true, roles: [0], good: true }
+    let inLine = 0
+    const counting = (identity: Identity): Identity => ({
+      ...identity,
+      verify: (data, signature) => {
+        inLine++
+        return identity.verify(data, signature)
+      }
+    })
+    const announced = policyOf(one)
+      .verifications(signatures([signer]))
+      .map((v) => ({ ...v, identity: counting(v.identity) }))
+    const ahead = await verifyAhead(announced)
+    // The set is built anew, as a caller does that decodes the same block twice.
+    const asked = policyOf(one).evaluate(signatures([signer]), (identity, data, signature) =>
+      ahead(counting(identity), data, signature)
+    )
+    expect(Either.isRight(asked)).toBe(true)
+    expect(inLine).toBe(0)
+    const [first] = announced
+    if (first === undefined) throw new Error("nothing announced")
+    expect(ahead(first.identity, utf8("other data"), utf8("bad"))).toBe(false)
+    expect(inLine).toBe(1)
   })
 
   it("order of signatures and of rules matters (trap 12)", () => {
