@@ -52,6 +52,13 @@ export interface PreparedPolicy extends Policy {
 
 export const verifyBySelf: Verify = (identity, data, signature) => identity.verify(data, signature)
 
+/** Up to here comparing each with each beats a set of names. */
+const manySigners = 16
+
+/** The reference compares MSP id and identifier as one text; identifiers of one hash have one length. */
+const sameSigner = (a: Identity, b: Identity): boolean =>
+  a === b || (a.id.length === b.id.length ? a.id === b.id && a.mspId === b.mspId : a.mspId + a.id === b.mspId + b.id)
+
 /** A signature set with identities known and repetitions dropped (rule 43); remembers verdicts for one evaluation. */
 export class PreparedSet {
   readonly identities: ReadonlyArray<Identity>
@@ -64,17 +71,22 @@ export class PreparedSet {
     set: ReadonlyArray<SignedData>,
     private readonly verify: Verify = verifyBySelf
   ) {
-    const seen = new Set<string>()
     const identities: Array<Identity> = []
     const entries: Array<SignedData> = []
+    const seen = set.length > manySigners ? new Set<string>() : undefined
     for (const entry of set) {
-      const identity = deserializer.deserializeIdentity(entry.identity)
-      if (Either.isLeft(identity)) continue
+      const known = deserializer.deserializeIdentity(entry.identity)
+      if (Either.isLeft(known)) continue
+      const identity = known.right
       // The first entry of an identity stays even when its signature is bad and a later one's is good.
-      const key = identity.right.mspId + identity.right.id
-      if (seen.has(key)) continue
-      seen.add(key)
-      identities.push(identity.right)
+      if (seen === undefined) {
+        if (identities.some((other) => sameSigner(other, identity))) continue
+      } else {
+        const name = identity.mspId + identity.id
+        if (seen.has(name)) continue
+        seen.add(name)
+      }
+      identities.push(identity)
       entries.push(entry)
     }
     this.identities = identities

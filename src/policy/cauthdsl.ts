@@ -4,6 +4,7 @@
  * early, and each satisfied leaf uses up the first fitting signer. Do not optimise it into a matching. Pure.
  */
 import * as Either from "effect/Either"
+import type { Identity } from "../msp/index.js"
 import { common } from "../wire/index.js"
 import { PolicyMalformed, SignaturePolicyFailed } from "./errors.js"
 import { collectVerifications, type IdentityDeserializer, type PreparedPolicy, PreparedSet } from "./Policy.js"
@@ -16,20 +17,38 @@ const malformed = (detail: string) => Either.left(new PolicyMalformed({ detail }
 /** Nesting that no policy reaches and the stack bears. */
 const maxDepth = 1000
 
-const leaf =
-  (principal: common.MSPPrincipal): Evaluator =>
-  (prepared, used) => {
-    const { deserializer, identities } = prepared
+/**
+ * A principal with the verdicts on the identities seen so far: a verdict depends on the MSPs alone, which are fixed for
+ * a compiled policy. Entries go with their identities, which the MSPs' bounded caches hold.
+ */
+class Leaf {
+  private readonly verdicts = new WeakMap<Identity, boolean>()
+  constructor(
+    private readonly principal: common.MSPPrincipal,
+    private readonly deserializer: IdentityDeserializer
+  ) {}
+
+  fits(identity: Identity): boolean {
+    let verdict = this.verdicts.get(identity)
+    if (verdict === undefined) {
+      verdict = Either.isRight(this.deserializer.satisfiesPrincipal(identity, this.principal))
+      this.verdicts.set(identity, verdict)
+    }
+    return verdict
+  }
+
+  readonly evaluate: Evaluator = (prepared, used) => {
+    const { identities } = prepared
     for (let i = 0; i < identities.length; i++) {
       const identity = identities[i]
-      if (used[i] === 1 || identity === undefined) continue
-      if (Either.isLeft(deserializer.satisfiesPrincipal(identity, principal))) continue
+      if (used[i] === 1 || identity === undefined || !this.fits(identity)) continue
       if (!prepared.signatureHolds(i)) continue
       used[i] = 1
       return true
     }
     return false
   }
+}
 
 const gate =
   (n: number, rules: ReadonlyArray<Evaluator>): Evaluator =>
@@ -49,7 +68,8 @@ const gate =
 const compile = (
   policy: common.SignaturePolicy | undefined,
   identities: ReadonlyArray<common.MSPPrincipal>,
-  leaves: Set<common.MSPPrincipal>,
+  leaves: Map<common.MSPPrincipal, Leaf>,
+  deserializer: IdentityDeserializer,
   depth: number
 ): Either.Either<Evaluator, PolicyMalformed> => {
   if (policy === undefined) return malformed("Empty policy element")
@@ -57,7 +77,7 @@ const compile = (
   if (policy.nOutOf !== undefined) {
     const rules: Array<Evaluator> = []
     for (const rule of policy.nOutOf.rules) {
-      const compiled = compile(rule, identities, leaves, depth + 1)
+      const compiled = compile(rule, identities, leaves, deserializer, depth + 1)
       if (Either.isLeft(compiled)) return compiled
       rules.push(compiled.right)
     }
@@ -70,8 +90,9 @@ const compile = (
         `identity index out of range, requested ${policy.signedBy}, but identities length is ${identities.length}`
       )
     }
-    leaves.add(principal)
-    return Either.right(leaf(principal))
+    const leaf = leaves.get(principal) ?? new Leaf(principal, deserializer)
+    leaves.set(principal, leaf)
+    return Either.right(leaf.evaluate)
   }
   return malformed("Unknown type: <nil>:<nil>")
 }
@@ -90,10 +111,11 @@ export const fromEnvelope = (
   envelope: common.SignaturePolicyEnvelope,
   deserializer: IdentityDeserializer
 ): Either.Either<SignaturePolicy, PolicyMalformed> => {
-  const principals = new Set<common.MSPPrincipal>()
-  const compiled = compile(envelope.rule, envelope.identities, principals, 0)
+  const byPrincipal = new Map<common.MSPPrincipal, Leaf>()
+  const compiled = compile(envelope.rule, envelope.identities, byPrincipal, deserializer, 0)
   if (Either.isLeft(compiled)) return Either.left(compiled.left)
   const evaluator = compiled.right
+  const leaves = [...byPrincipal.values()]
   const holds = (prepared: PreparedSet): boolean => evaluator(prepared, new Uint8Array(prepared.identities.length))
   const policy: SignaturePolicy = {
     _tag: "SignaturePolicy",
@@ -101,13 +123,7 @@ export const fromEnvelope = (
     holds,
     mark: (prepared, wanted) => {
       for (const [i, identity] of prepared.identities.entries()) {
-        if (wanted[i] === 1) continue
-        for (const principal of principals) {
-          if (Either.isRight(deserializer.satisfiesPrincipal(identity, principal))) {
-            wanted[i] = 1
-            break
-          }
-        }
+        if (leaves.some((leaf) => leaf.fits(identity))) wanted[i] = 1
       }
     },
     evaluate: (set, verify) =>

@@ -49,7 +49,7 @@ const signers = fc.array(
     signer.map((s) => ({ ...s, known: false }))
   ),
   {
-    maxLength: 6
+    maxLength: 20
   }
 )
 
