@@ -1,4 +1,5 @@
 /** The recorded chain under our configuration code: block signatures, config blocks, recorded updates and refusals. */
+import { readFileSync } from "node:fs"
 import * as Either from "effect/Either"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
@@ -234,5 +235,54 @@ describe("refused updates", () => {
     const signers = await Promise.all(mspIds.map((mspId) => person(mspId, "Admin")))
     const envelope = updateEnvelope("mychannel", bytesOf(`config/${name}.update.pb`), signers)
     expect(outcome(proposeConfigUpdate(before, envelope))).toBe(refusal(name))
+  })
+})
+
+describe("stale and concurrent updates", () => {
+  it("of two updates of one configuration the second is refused, unless they touch different things", async () => {
+    const bundle = Either.getOrThrow(Bundle.fromConfigBytes("mychannel", bytesOf("config/batch.before.pb")))
+    const people = [
+      await person("Org1MSP", "Admin"),
+      await person("Org2MSP", "Admin"),
+      await person("OrdererMSP", "Admin")
+    ]
+    const apply = (on: Bundle, update: Uint8Array) => {
+      const proposed = proposeConfigUpdate(on, updateEnvelope("mychannel", update, people))
+      return Either.map(proposed, ({ config }) => Either.getOrThrow(Bundle.fromConfig("mychannel", config)))
+    }
+    const changed = (key: string, timeout: string): Uint8Array => {
+      const config = Either.getOrThrow(decodeConfig(bytesOf("config/batch.before.pb")))
+      const root = config.channelGroup ?? common.ConfigGroup.create()
+      const orderer = root.groups.get("Orderer") ?? common.ConfigGroup.create()
+      const old = orderer.values.get(key) ?? common.ConfigValue.create()
+      const values = new Map(orderer.values).set(key, {
+        ...old,
+        value: Buffer.concat([old.value, Buffer.from(timeout, "hex")])
+      })
+      const groups = new Map(root.groups).set("Orderer", { ...orderer, values })
+      const update = Either.getOrThrow(computeUpdate(config, { ...config, channelGroup: { ...root, groups } }))
+      return common.ConfigUpdate.encode({ ...update, channelId: "mychannel" })
+    }
+    // A second encoding of a field replaces the first: other batch timeouts, another batch size.
+    const [slow, slower, large] = [
+      changed("BatchTimeout", "0a023973"),
+      changed("BatchTimeout", "0a03313073"),
+      changed("BatchSize", "0807")
+    ]
+    const first = Either.getOrThrow(apply(bundle, slow))
+    expect(first.orderer?.batchTimeoutMs).toBe(9000)
+    expect(outcome(apply(first, slower))).toMatch(
+      /^error authorizing update: error validating DeltaSet: attempt to set key \[Value\] {2}\/Channel\/Orderer\/BatchTimeout to version (\d), but key is at version \1$/
+    )
+    const second = Either.getOrThrow(apply(first, large))
+    expect(second.orderer).toMatchObject({ batchTimeoutMs: 9000, batchSize: { maxMessageCount: 7 } })
+    expect(second.sequence).toBe(bundle.sequence + 2n)
+  })
+
+  it("a Kafka channel's configuration loads", () => {
+    const bundle = bundleOf(
+      common.Block.decode(readFileSync(new URL("../vectors/kafka-a/000000.block", import.meta.url)))
+    )
+    expect(bundle.orderer).toMatchObject({ consensusType: "kafka", kafkaBrokers: ["127.0.0.1:19092"] })
   })
 })

@@ -39,7 +39,7 @@ const rule: fc.Arbitrary<Rule> = fc.letrec<{ rule: Rule }>((tie) => ({
 
 const signer: fc.Arbitrary<Signer> = fc.record({
   name: fc.constantFrom("s", "t", "u", "v"),
-  known: fc.boolean().map((unknown) => !unknown || true),
+  known: fc.constant(true),
   roles: fc.subarray([0, 1, 2, 3]),
   good: fc.integer({ min: 0, max: 4 }).map((n) => n > 0)
 })
