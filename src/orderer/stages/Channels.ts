@@ -5,16 +5,22 @@
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { BlockStoreProvider } from "../../ledger/blockstore/index.js"
 import { LocalMsp } from "../../msp/index.js"
+import { Operations } from "../../operations/index.js"
+import * as Log from "../../runtime/Log.js"
 import { Metrics } from "../../runtime/Metrics.js"
 import { declareCutterMetrics } from "../blockcutter/metrics.js"
 import { Consenters } from "../consensus/Chain.js"
 import { soloConsenter } from "../consensus/solo/SoloChain.js"
+import type { ChainSupport } from "../multichannel/ChainSupport.js"
 import { makeRegistrar, Registrar } from "../multichannel/Registrar.js"
 import { ClientRoots } from "./ClientRoots.js"
 import { StartFailed } from "./errors.js"
 import { SystemLedger } from "./SystemLedger.js"
+
+const log = Log.module("orderer.common.server")
 
 /** The mechanisms that this node has; a channel of another type (etcdraft) is refused by name. */
 export const consenters: Layer.Layer<Consenters> = Layer.succeed(Consenters, new Map([["solo", soloConsenter]]))
@@ -39,13 +45,25 @@ export const layer = (
       const { signer } = yield* LocalMsp
       const { actor } = yield* ClientRoots
       const clock = yield* Effect.clock
+      const operations = yield* Effect.serviceOption(Operations)
+      /** A channel whose ordering fails shows under its name; healthy ones do not show, as in the reference. */
+      const register = ({ chain, channelId }: ChainSupport) =>
+        Option.isNone(operations)
+          ? Effect.void
+          : operations.value
+              .registerChecker(
+                channelId,
+                Effect.flatMap(chain.health, (reason) => (reason === undefined ? Effect.void : Effect.fail(reason)))
+              )
+              .pipe(Effect.catchAll(({ message }) => log.warning(message)))
       return yield* makeRegistrar({
         ledgers: yield* BlockStoreProvider,
         consenters: yield* Consenters,
         signing: { signer, nonce: () => randomBytes(24), now: () => clock.unsafeCurrentTimeMillis() },
         checkExpiration: options.checkExpiration,
         cutterMetrics: declareCutterMetrics(yield* Metrics),
-        actors: [actor]
+        actors: [actor],
+        onChannel: register
       })
     }).pipe(Effect.mapError((cause) => new StartFailed({ detail: cause.message, cause })))
   )

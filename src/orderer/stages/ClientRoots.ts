@@ -10,6 +10,7 @@ import * as Queue from "effect/Queue"
 import type { Bundle, BundleActor, Org } from "../../channelconfig/index.js"
 import * as Log from "../../runtime/Log.js"
 import { GrpcServer } from "../../transport/index.js"
+import { ServerMaterial } from "./Server.js"
 
 const log = Log.module("orderer.common.server")
 
@@ -29,30 +30,29 @@ export const tlsRootsOf = (bundle: Bundle): ReadonlyArray<Uint8Array> => {
   return orgs.flatMap(({ msp }) => [...msp.tlsRootCerts, ...msp.tlsIntermediateCerts])
 }
 
-/** In: PEM of the configured client root CAs. */
-export const layer = (configured: ReadonlyArray<Uint8Array>): Layer.Layer<ClientRoots, never, GrpcServer> =>
-  Layer.scoped(
-    ClientRoots,
-    Effect.gen(function* () {
-      const server = yield* GrpcServer
-      if (!server.mutualTls) return { actor: () => {} }
-      const byChannel = new Map<string, ReadonlyArray<Uint8Array>>()
-      const changed = yield* Queue.sliding<string>(1)
-      const update = Effect.gen(function* () {
-        const channel = yield* Queue.take(changed)
-        const roots = [...configured, ...[...byChannel.values()].flat()]
-        yield* Effect.catchAll(server.setClientRootCAs(roots), ({ message }) =>
-          log.warning(
-            `Failed to update trusted roots for orderer from latest config block.  This orderer may not be able to communicate with members of channel ${channel} (${message})`
-          )
+export const layer: Layer.Layer<ClientRoots, never, GrpcServer | ServerMaterial> = Layer.scoped(
+  ClientRoots,
+  Effect.gen(function* () {
+    const server = yield* GrpcServer
+    const configured = (yield* ServerMaterial).tls?.clientRootCAs ?? []
+    if (!server.mutualTls) return { actor: () => {} }
+    const byChannel = new Map<string, ReadonlyArray<Uint8Array>>()
+    const changed = yield* Queue.sliding<string>(1)
+    const update = Effect.gen(function* () {
+      const channel = yield* Queue.take(changed)
+      const roots = [...configured, ...[...byChannel.values()].flat()]
+      yield* Effect.catchAll(server.setClientRootCAs(roots), ({ message }) =>
+        log.warning(
+          `Failed to update trusted roots for orderer from latest config block.  This orderer may not be able to communicate with members of channel ${channel} (${message})`
         )
-      })
-      yield* Effect.forkScoped(Effect.forever(update))
-      return {
-        actor: (bundle) => {
-          byChannel.set(bundle.channelId, tlsRootsOf(bundle))
-          Queue.unsafeOffer(changed, bundle.channelId)
-        }
-      }
+      )
     })
-  )
+    yield* Effect.forkScoped(Effect.forever(update))
+    return {
+      actor: (bundle) => {
+        byChannel.set(bundle.channelId, tlsRootsOf(bundle))
+        Queue.unsafeOffer(changed, bundle.channelId)
+      }
+    }
+  })
+)

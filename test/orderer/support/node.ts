@@ -22,6 +22,7 @@ import * as AtomicBroadcast from "../../../src/orderer/services/AtomicBroadcast.
 import * as BootstrapBlock from "../../../src/orderer/stages/BootstrapBlock.js"
 import * as Channels from "../../../src/orderer/stages/Channels.js"
 import * as ClientRoots from "../../../src/orderer/stages/ClientRoots.js"
+import { ServerMaterial } from "../../../src/orderer/stages/Server.js"
 import * as SystemLedger from "../../../src/orderer/stages/SystemLedger.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { type Channel, connect, GrpcServer, Listen } from "../../../src/transport/index.js"
@@ -72,7 +73,8 @@ export const nodeLayer = (options: NodeOptions) => {
     ),
     Layer.provideMerge(Channels.layer({ checkExpiration })),
     Layer.provideMerge(Layer.succeed(Consenters, consenters)),
-    Layer.provideMerge(ClientRoots.layer([])),
+    Layer.provideMerge(ClientRoots.layer),
+    Layer.provideMerge(Layer.succeed(ServerMaterial, { tls: undefined })),
     Layer.provideMerge(GrpcServer.layer({ address: "127.0.0.1:0" })),
     Layer.provideMerge(SystemLedger.layer),
     Layer.provideMerge(layerFile({ root: path.join(options.folder, "ledger") })),

@@ -3,6 +3,7 @@
  * and cut into blocks by one loop in the journal's order; after a kill the loop begins with what no block holds.
  * Source: orderer.md 3.7 (solo), issue 5 part 7; orderer/consensus/solo/consensus.go.
  */
+import * as path from "node:path"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -59,7 +60,7 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         ? volatileJournal(sink)
         : yield* Effect.mapError(
             openJournal({
-              folder: support.folder,
+              folder: path.join(support.folder, "solo"),
               chain: support.firstBlockHash,
               height: Number(support.height()),
               sink

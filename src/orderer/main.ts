@@ -1,0 +1,88 @@
+/**
+ * The `orderer` program: command line, logging, configuration, then the stages until a signal or a failure. Gives the
+ * exit code; the launcher ends the process with it.
+ * Source: orderer.md section 1, 2.1.
+ */
+import { basename } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { type Environment, loadOrdererConfig, type OrdererConfig } from "../config/index.js"
+import * as Log from "../runtime/Log.js"
+import * as ProcessGuard from "../runtime/ProcessGuard.js"
+import * as Program from "../runtime/Program.js"
+import { Vital } from "../runtime/Vital.js"
+import { parseCommandLine } from "./commandLine.js"
+import { runtimeInfo, versionInfo } from "./metadata.js"
+import * as Orderer from "./Program.js"
+
+export interface MainOptions {
+  /** Behind the program's name. */
+  readonly argv: ReadonlyArray<string>
+  /** The program's path, for error texts. */
+  readonly argv0: string
+  readonly env: Environment
+  readonly cwd: string
+  /** Ends the process at once: a second signal. */
+  readonly kill: (code: number) => void
+}
+
+const stderr = (text: string): void => {
+  process.stderr.write(text)
+}
+const stdout = (text: string): void => {
+  process.stdout.write(text)
+}
+
+/** Runs the orderer until something ends it. */
+const serve = (config: OrdererConfig, options: MainOptions, log: Log.NodeLog): Promise<number> => {
+  const node = ProcessGuard.layer.pipe(
+    Layer.provideMerge(Orderer.layer(config, options)),
+    Layer.provideMerge(Log.layerOf(log))
+  )
+  const program = Effect.provide(
+    Effect.flatMap(Vital, ({ failure }) => failure),
+    node
+  )
+  return Program.run(program, { log, write: stderr, kill: options.kill })
+}
+
+const start = async (options: MainOptions, log: Log.NodeLog): Promise<number> => {
+  const loaded = await Effect.runPromise(Effect.either(loadOrdererConfig({ env: options.env, cwd: options.cwd })))
+  if (Either.isRight(loaded)) return serve(loaded.right, options, log)
+  const error = loaded.left
+  // two blanks, as the reference prints it
+  log.log("error", "orderer.common.server", "Main", `failed to parse config:  ${error.message}`, {})
+  return error._tag === "ConfigInvalid" && error.panic ? 2 : 1
+}
+
+export const main = async (options: MainOptions): Promise<number> => {
+  const log = Log.make({
+    spec: options.env.FABRIC_LOGGING_SPEC ?? "",
+    format: options.env.FABRIC_LOGGING_FORMAT ?? "",
+    write: stderr
+  })
+  // the reference panics here before it looks at its arguments
+  if (Either.isLeft(log)) {
+    stderr(`panic: ${log.left.message}\n`)
+    return 2
+  }
+  const command = parseCommandLine(options.argv)
+  switch (command._tag) {
+    case "Refused":
+      stderr(`${basename(options.argv0)}: error: ${command.message}, try --help\n`)
+      return 1
+    case "Help":
+      stderr(command.text)
+      return 0
+    case "Print":
+      stdout(command.text)
+      return 0
+    case "Version":
+      stdout(`${versionInfo(runtimeInfo(process))}\n`)
+      return 0
+    case "Start":
+    case "Benchmark":
+      return start(options, log.right)
+  }
+}
