@@ -42,7 +42,7 @@ import { makeDefinitions } from "../../../src/peer/scc/lscc/definitions.js"
 import * as Log from "../../../src/runtime/Log.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { ccprovider, common, protos } from "../../../src/wire/index.js"
-import { deserializerOf } from "./identity.js"
+import { deserializerOf, makeCreator } from "./identity.js"
 import { MemoryChannel } from "./MemoryChannel.js"
 
 export const repository = fileURLToPath(new URL("../../..", import.meta.url))
@@ -95,6 +95,7 @@ export interface RunOptions {
 }
 
 let transactions = 0
+const creator = makeCreator()
 
 export const utf8 = (text: string): Uint8Array => Buffer.from(text, "utf8")
 
@@ -105,7 +106,6 @@ export const signedProposal = (
   chaincode: string,
   transient: ReadonlyMap<string, Uint8Array> = new Map()
 ): { readonly signed: protos.SignedProposal; readonly proposal: protos.Proposal } => {
-  const creator = Buffer.concat([Buffer.from([0x0a, 7]), utf8("Org1MSP"), Buffer.from([0x12, 4]), utf8("cert")])
   const header = common.Header.encode({
     channelHeader: common.ChannelHeader.encode({
       type: common.HeaderType.ENDORSER_TRANSACTION,

@@ -1,15 +1,16 @@
 /** An identity for collection policies in tests: made by no MSP, accepted or not as the test says. */
 import * as Either from "effect/Either"
 import { encodeName, issueCertificate, spkiOf } from "../../../src/crypto/certificateWriter.js"
+import { encodePem } from "../../../src/crypto/pem.js"
 import { generateKey } from "../../../src/crypto/privateKey.js"
 import { PrincipalNotSatisfied } from "../../../src/msp/index.js"
 import type { IdentityDeserializer } from "../../../src/policy/index.js"
+import { msp } from "../../../src/wire/index.js"
 
-/** Everyone deserializes to one identity whose signatures hold; whether it is a member is asked each time. */
-export const deserializerOf = (isMember: () => boolean): IdentityDeserializer => {
+const issue = () => {
   const key = generateKey()
   const name = encodeName([[{ oid: "2.5.4.3", value: "someone" }]])
-  const certificate = issueCertificate(
+  return issueCertificate(
     {
       serialNumber: Uint8Array.of(1),
       issuer: name,
@@ -21,6 +22,15 @@ export const deserializerOf = (isMember: () => boolean): IdentityDeserializer =>
     },
     key
   )
+}
+
+/** A creator that chaincode can read: a SerializedIdentity with a certificate. */
+export const makeCreator = (): Uint8Array =>
+  msp.SerializedIdentity.encode({ mspid: "Org1MSP", idBytes: encodePem("CERTIFICATE", issue().der) })
+
+/** Everyone deserializes to one identity whose signatures hold; whether it is a member is asked each time. */
+export const deserializerOf = (isMember: () => boolean): IdentityDeserializer => {
+  const certificate = issue()
   const identity = {
     mspId: "Org1MSP",
     certificate,

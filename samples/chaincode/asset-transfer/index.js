@@ -1,0 +1,3 @@
+const { AssetTransfer } = require("./lib/assetTransfer.js")
+
+module.exports.contracts = [AssetTransfer]
