@@ -2,6 +2,7 @@
  * ProcessProposal: checks, simulates, endorses. One decoding, one verification, one simulation, one signature.
  * Source: peer-endorse-validate.md 3.4; ProcessProposal in core/endorser/endorser.go.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Log from "../../runtime/Log.js"
 import type { CheckedProposal } from "../../validation/index.js"
@@ -22,6 +23,8 @@ export interface EndorserShape {
     signed: protos.SignedProposal
   ) => Effect.Effect<Uint8Array, ProposalRejected>
 }
+
+export class Endorser extends Context.Tag("peer/endorser/Endorser")<Endorser, EndorserShape>() {}
 
 const log = Log.module("endorser", "ProcessProposal")
 

@@ -16,7 +16,7 @@ import { EndorsementFailed } from "../errors.js"
 import { isSystem } from "../scc/names.js"
 import { decorate } from "./decorators.js"
 import { assemblePrivateData } from "./privateData.js"
-import type { EndorserChannel, EndorserSupport, Simulation } from "./support.js"
+import type { EndorserChannel, EndorserSupport, Simulator } from "./support.js"
 
 const log = Log.module("endorser", "callChaincode")
 
@@ -128,11 +128,13 @@ const collect = (
   channel: EndorserChannel,
   txId: string,
   chaincode: string,
-  simulation: Simulation
+  simulator: Simulator
 ): Result<Uint8Array> =>
   Effect.gen(function* () {
-    const { simulator } = simulation
-    const results = yield* Effect.try({ try: simulation.results, catch: (error) => failed(textOf(error), error) })
+    const results = yield* Effect.try({
+      try: () => simulator.getTxSimulationResults(),
+      catch: (error) => failed(textOf(error), error)
+    })
     if (results.private !== undefined) {
       if (chaincode === "lscc") return yield* failed("Private data is forbidden to be used in instantiate")
       const assembled = assemblePrivateData(
@@ -160,21 +162,21 @@ export const simulate = (
   Effect.gen(function* () {
     const { channelId, txId } = checked.channelHeader
     const { name } = checked.chaincodeId
-    const simulation =
+    const simulator =
       channel === undefined || withoutSimulator.has(name)
         ? undefined
         : yield* Effect.acquireRelease(
-            Effect.mapError(channel.newSimulation(txId), (error) => failed(error.message, error)),
-            ({ simulator }) => Effect.sync(simulator.done)
+            Effect.mapError(channel.newTxSimulator(txId), (error) => failed(error.message, error)),
+            (opened) => Effect.sync(() => opened.done())
           )
     const history =
-      channel === undefined || simulation === undefined
+      channel === undefined || simulator === undefined
         ? undefined
         : yield* Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
     const input = yield* inputOf(checked)
     const definition = isSystem(name)
       ? undefined
-      : yield* Effect.mapError(support.definitions.definition(name, simulation?.simulator), (error) =>
+      : yield* Effect.mapError(support.definitions.definition(name, simulator), (error) =>
           failed(
             `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
             error
@@ -185,14 +187,18 @@ export const simulate = (
         support.packages.checkInstantiationPolicy(name, definition.version, definition.instantiationPolicy),
         (error) => failed(error.message, error)
       )
+    const decorations = yield* Effect.try({
+      try: () => decorate(support.decorators, checked.proposal),
+      catch: (error) => failed(textOf(error), error)
+    })
     const params: TxParams = {
       txId,
       channelId,
       signedProposal: checked.signed,
       proposal: checked.proposal,
-      simulator: simulation?.simulator,
+      simulator,
       history,
-      decorations: decorate(support.decorators, checked.proposal)
+      decorations
     }
     const version = definition?.version ?? support.systemVersion
     const result = yield* Effect.tapError(call(support, params, { name, version }, input), (error) =>
@@ -203,8 +209,8 @@ export const simulate = (
         )
     )
     const results =
-      channel === undefined || simulation === undefined
+      channel === undefined || simulator === undefined
         ? undefined
-        : yield* collect(support, channelId, channel, txId, name, simulation)
+        : yield* collect(support, channelId, channel, txId, name, simulator)
     return { ...result, definition, results }
   }).pipe(Effect.scoped)

@@ -17,11 +17,10 @@ interface Failure {
   readonly message: string
 }
 
-/** A simulator with the way to its outcome. */
-export interface Simulation {
-  readonly simulator: TxSimulator
+/** The ledger's simulator: what chaincode reaches of it, and its outcome. */
+export interface Simulator extends TxSimulator {
   /** The read-write sets; once. */
-  readonly results: () => SimulationResults
+  readonly getTxSimulationResults: () => SimulationResults
 }
 
 /** A channel as the endorser sees it. */
@@ -30,7 +29,7 @@ export interface EndorserChannel {
   readonly height: () => bigint
   /** Whether the ledger holds a transaction of that id; false when it cannot be told (trap 23). */
   readonly hasTransaction: (txId: string) => Effect.Effect<boolean>
-  readonly newSimulation: (txId: string) => Effect.Effect<Simulation, Failure>
+  readonly newTxSimulator: (txId: string) => Effect.Effect<Simulator, Failure>
   readonly newHistoryQueryExecutor: Effect.Effect<HistoryQueryExecutor, Failure>
 }
 

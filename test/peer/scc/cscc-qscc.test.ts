@@ -33,7 +33,7 @@ beforeAll(async () => {
   cscc = makeCscc({
     acl,
     bundleOf,
-    configBlock: (channel) => (channel === "mychannel" ? genesisBlock() : undefined),
+    configBlock: (channel) => Effect.succeed(channel === "mychannel" ? genesisBlock() : undefined),
     channels: () => ["mychannel", "second"],
     join: ({ channelId }) =>
       joined.includes(channelId)

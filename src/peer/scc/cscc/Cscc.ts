@@ -16,8 +16,8 @@ import { type JoinBlock, readJoinBlock } from "./configBlock.js"
 export interface CsccSupport {
   readonly acl: AclChecker
   readonly bundleOf: (channelId: string) => Bundle | undefined
-  /** The config block in force, as stored; undefined when the peer has not joined the channel. */
-  readonly configBlock: (channelId: string) => Uint8Array | undefined
+  /** The last config block, as stored; undefined when the peer has not joined the channel. */
+  readonly configBlock: (channelId: string) => Effect.Effect<Uint8Array | undefined, { readonly message: string }>
   readonly channels: () => ReadonlyArray<string>
   /** Creates the channel's ledger and starts everything that belongs to it. */
   readonly join: (block: JoinBlock) => Effect.Effect<void, { readonly message: string }>
@@ -63,10 +63,11 @@ const simulateUpdate = (support: CsccSupport, channel: string, bytes: Uint8Array
 
 /** Functions that take a channel first, each behind a resource of the channel. */
 type ChannelFunction = (support: CsccSupport, channel: string, stub: SystemStub) => Call
-const configBlock: ChannelFunction = (support, channel) => {
-  const block = support.configBlock(channel)
-  return block === undefined ? unknownChannel(channel) : Effect.succeed(block)
-}
+const configBlock: ChannelFunction = (support, channel) =>
+  support.configBlock(channel).pipe(
+    Effect.mapError((error) => fail(error.message)),
+    Effect.flatMap((block) => (block === undefined ? unknownChannel(channel) : Effect.succeed(block)))
+  )
 const configTree: ChannelFunction = (support, channel) => {
   const bundle = support.bundleOf(channel)
   return bundle === undefined

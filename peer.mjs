@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// The peer: `node peer.mjs node start`. Checks what must be there before anything is loaded.
+import { existsSync } from "node:fs"
+
+const [major] = process.versions.node.split(".")
+if (Number(major) < 20) {
+  console.error(`Error: Node 20 or later is needed, this is ${process.version}`)
+  process.exit(1)
+}
+const entry = new URL("./dist/peer/main.js", import.meta.url)
+if (!existsSync(entry)) {
+  console.error("Error: the project is not built; run `npm ci`")
+  process.exit(1)
+}
+const { main } = await import(entry.href)
+process.exit(
+  await main({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd(), kill: (code) => process.exit(code) })
+)

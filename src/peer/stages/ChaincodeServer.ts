@@ -1,0 +1,36 @@
+/** Stage 20, third part: the server that chaincode connects to. Source: chaincode.md R1-R5. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { PackageStore } from "../../chaincode/packages/PackageStore.js"
+import * as ChaincodeServer from "../../chaincode/server/ChaincodeServer.js"
+import { stage } from "../../runtime/Stage.js"
+import { PeerConfig } from "../PeerConfig.js"
+import { Addresses } from "./Addresses.js"
+import { within } from "./failures.js"
+
+export const layer = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const { chaincode, peer } = yield* PeerConfig
+    const { host } = yield* Addresses
+    const packages = yield* PackageStore
+    const devMode = chaincode.mode === "dev"
+    return Layer.mapError(
+      ChaincodeServer.layer({
+        chaincodeAddress: peer.chaincodeAddress,
+        listenAddress: peer.chaincodeListenAddress,
+        peerHost: host,
+        devMode,
+        tlsEnabled: peer.tls.enabled,
+        connectionTimeout: Duration.toMillis(peer.connectiontimeout),
+        external: (name) => devMode || (chaincode.acceptExternal && packages.isInstalled(name))
+      }),
+      within("Failed to create chaincode server: ")
+    )
+  })
+).pipe(
+  stage("chaincode server", {
+    remedy: "set peer.chaincodeAddress and peer.chaincodeListenAddress to a free port that chaincode can reach",
+    exitCode: 2
+  })
+)

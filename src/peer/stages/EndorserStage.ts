@@ -1,0 +1,64 @@
+/** Stage 24: the endorser, with the peer as it is by now. Its service is added when everything else is up. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as context from "../../chaincode/context.js"
+import { PackageStore } from "../../chaincode/packages/PackageStore.js"
+import { ChaincodeSupport } from "../../chaincode/support/ChaincodeSupport.js"
+import { LocalMsp } from "../../msp/index.js"
+import { Metrics } from "../../runtime/Metrics.js"
+import { stage } from "../../runtime/Stage.js"
+import { Acl } from "../acl/Acl.js"
+import { ChannelTable, type PeerChannel } from "../channels/ChannelTable.js"
+import { distributeAndStore, PrivateDataDistributor } from "../endorser/distribution.js"
+import { Endorser, makeEndorser } from "../endorser/Endorser.js"
+import { declareEndorserMetrics } from "../endorser/metrics.js"
+import { PluginEndorser } from "../endorser/plugins.js"
+import type { EndorserChannel } from "../endorser/support.js"
+import { Handlers } from "../handlers/Library.js"
+
+const channelOf = ({ bundles, ledger }: PeerChannel): EndorserChannel => ({
+  bundle: () => bundles.current(),
+  height: ledger.height,
+  hasTransaction: (txId) =>
+    Effect.sync(() => {
+      try {
+        return ledger.hasTransaction(txId)
+      } catch {
+        return false // an index that cannot be read says nothing about duplicates (trap 23)
+      }
+    }),
+  newTxSimulator: ledger.newTxSimulator,
+  newHistoryQueryExecutor: ledger.newHistoryQueryExecutor
+})
+
+const endorser = Layer.effect(
+  Endorser,
+  Effect.gen(function* () {
+    const { msp } = yield* LocalMsp
+    const { get } = yield* ChannelTable
+    const handlers = yield* Handlers
+    const { version } = yield* context.SystemChaincodes
+    return makeEndorser({
+      localMsp: msp,
+      channel: (channelId) => {
+        const channel = get(channelId)
+        return channel === undefined ? undefined : channelOf(channel)
+      },
+      acl: yield* Acl,
+      chaincode: yield* ChaincodeSupport,
+      definitions: yield* context.ChaincodeDefinitions,
+      packages: yield* PackageStore,
+      systemVersion: version,
+      filters: handlers.authFilters,
+      decorators: handlers.decorators,
+      plugins: new PluginEndorser(handlers.endorsers),
+      distributePrivateData: yield* distributeAndStore,
+      metrics: declareEndorserMetrics(yield* Metrics)
+    })
+  })
+)
+
+export const layer = endorser.pipe(
+  Layer.provide(PrivateDataDistributor.layerAlone),
+  stage("endorser", { remedy: "nothing here can fail; report this" })
+)
