@@ -91,7 +91,7 @@ export class BlockFiles {
     if (this.tailSize > 0 && this.tailSize + headerSize + block.length > this.maxFileSize) this.nextFile()
     const place: Place = { file: this.tailFile, offset: this.tailSize, length: block.length }
     try {
-      await this.writeAll(Buffer.concat([headerOf(block), block]))
+      await this.writeAll(headerOf(block), block)
       await promise<void>((done) => fs.fdatasync(this.tailFd, (error) => done(error, undefined)))
     } catch (cause) {
       this.undo(place.offset)
@@ -213,12 +213,16 @@ export class BlockFiles {
     return new StoreFailed({ channel: this.channel, op, cause })
   }
 
-  private async writeAll(bytes: Uint8Array): Promise<void> {
-    let written = 0
-    while (written < bytes.length) {
-      written += await promise<number>((done) =>
-        fs.write(this.tailFd, bytes, written, bytes.length - written, null, done)
-      )
+  private async writeAll(header: Uint8Array, block: Uint8Array): Promise<void> {
+    let parts = [header, block]
+    while (parts.length > 0) {
+      let written = await promise<number>((done) => fs.writev(this.tailFd, parts, null, done))
+      // what a short write left over
+      parts = parts.flatMap((part) => {
+        const skip = Math.min(written, part.length)
+        written -= skip
+        return skip === part.length ? [] : [part.subarray(skip)]
+      })
     }
   }
 

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Log from "../../runtime/Log.js"
 import { compareUtf8 } from "../../wire/protoutil.js"
-import { claimFolder } from "../format.js"
+import { claimFolder, refuseGoFolder } from "../format.js"
 import { lockFolder, openEnvironment } from "../lmdb/index.js"
 import { BlockEngine } from "./BlockEngine.js"
 import { BlockFiles, defaultMaxFileSize } from "./BlockFiles.js"
@@ -92,6 +92,7 @@ export const openFileBlockStore = (
 const make = (options: FileBlockStoreOptions): Effect.Effect<BlockStoreProviderShape, StoreOpenError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
+    yield* refuseGoFolder(options.root)
     yield* lockFolder(options.root)
     yield* claimFolder(options.root, "blocks")
     const chains = nodePath.join(options.root, "chains")

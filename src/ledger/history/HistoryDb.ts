@@ -15,15 +15,16 @@ export const historyTables = { history: "history", meta: "historymeta" } as cons
 const savepointKey = Buffer.from("savepoint")
 const nothing = new Uint8Array(0)
 
-const prefixOf = (namespace: string, key: string): Buffer => {
-  const parts = [Buffer.from(namespace), Buffer.from(key)]
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const length = Buffer.allocUnsafe(4)
-      length.writeUInt32BE(part.length)
-      return [length, part]
-    })
-  )
+/** `length || namespace || length || key`, with room for `extra` bytes behind. */
+const prefixOf = (namespace: string, key: string, extra = 0): Buffer => {
+  const namespaceLength = Buffer.byteLength(namespace)
+  const keyLength = Buffer.byteLength(key)
+  const bytes = Buffer.allocUnsafe(8 + namespaceLength + keyLength + extra)
+  bytes.writeUInt32BE(namespaceLength, 0)
+  bytes.write(namespace, 4)
+  bytes.writeUInt32BE(keyLength, 4 + namespaceLength)
+  bytes.write(key, 8 + namespaceLength)
+  return bytes
 }
 
 /** Changes of a key, oldest first. */
@@ -58,10 +59,10 @@ export class HistoryDb {
   put(batch: Batch, block: bigint, index: number, sets: ReadonlyArray<NamespaceSet>): void {
     for (const { namespace, public: set } of sets)
       for (const { key } of set.writes) {
-        const position = Buffer.allocUnsafe(12)
-        position.writeBigUInt64BE(block, 0)
-        position.writeUInt32BE(index, 8)
-        batch.put(this.table, Buffer.concat([prefixOf(namespace, key), position]), nothing)
+        const entry = prefixOf(namespace, key, 12)
+        entry.writeBigUInt64BE(block, entry.length - 12)
+        entry.writeUInt32BE(index, entry.length - 4)
+        batch.put(this.table, entry, nothing)
       }
   }
 

@@ -18,6 +18,16 @@ export const orderedVarint = (value: bigint): Uint8Array => {
 export const versionBytes = (version: Version): Uint8Array =>
   Buffer.concat([orderedVarint(version.blockNum), orderedVarint(version.txNum)])
 
+/** All writes of a transaction share one version. */
+const versionCache = (): ((version: Version) => Uint8Array) => {
+  const known = new Map<Version, Uint8Array>()
+  return (version) => {
+    const found = known.get(version) ?? versionBytes(version)
+    known.set(version, found)
+    return found
+  }
+}
+
 type Entry = Pick<privacyenabledstate.KVWriteProto, "namespace" | "collection" | "key"> & {
   readonly value: VersionedValue
 }
@@ -52,17 +62,19 @@ function* entriesOf(batch: UpdateBatch): Generator<Entry> {
 }
 
 /** The updates as the hash sees them; empty when there are none. Purges must not be in the batch yet (rule 65). */
-export const updateBytes = (batch: UpdateBatch): Uint8Array =>
-  privacyenabledstate.KVWritesBatchProto.encode({
+export const updateBytes = (batch: UpdateBatch): Uint8Array => {
+  const versions = versionCache()
+  return privacyenabledstate.KVWritesBatchProto.encode({
     kvwrites: [...entriesOf(batch)].map(({ collection, key, namespace, value: { value, version } }) => ({
       namespace,
       collection,
       key,
       isDelete: value === undefined,
       value,
-      versionBytes: versionBytes(version)
+      versionBytes: versions(version)
     }))
   })
+}
 
 const varint = (value: number): Uint8Array => {
   const bytes: Array<number> = []
