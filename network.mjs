@@ -8,7 +8,7 @@ if (Number(major) < 20) {
   console.error(`Error: Node 20 or later is needed, this is ${process.version}`)
   process.exit(1)
 }
-const entry = new URL("./dist/network/main.js", import.meta.url)
+const entry = new URL("./dist/bin/network.mjs", import.meta.url)
 if (!existsSync(entry)) {
   // a checkout that was not built: `npm ci` does it, unless scripts were switched off
   const built = spawnSync("npm", ["run", "build"], { cwd: new URL(".", import.meta.url), stdio: "inherit" })
