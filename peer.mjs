@@ -7,7 +7,7 @@ if (Number(major) < 20) {
   console.error(`Error: Node 20 or later is needed, this is ${process.version}`)
   process.exit(1)
 }
-const entry = new URL("./dist/peer/main.js", import.meta.url)
+const entry = new URL("./dist/bin/peer.mjs", import.meta.url)
 if (!existsSync(entry)) {
   console.error("Error: the project is not built; run `npm ci`")
   process.exit(1)
