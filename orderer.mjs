@@ -14,4 +14,13 @@ if (!existsSync(entry)) {
 }
 const { main } = await import(entry.href)
 const [, argv0 = "orderer", ...argv] = process.argv
-process.exit(await main({ argv, argv0, env: process.env, cwd: process.cwd(), kill: (code) => process.exit(code) }))
+const options = {
+  argv,
+  argv0,
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  kill: (code) => process.exit(code)
+}
+process.exit(await main(options))

@@ -23,15 +23,10 @@ export interface MainOptions {
   readonly argv0: string
   readonly env: Environment
   readonly cwd: string
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
-}
-
-const stderr = (text: string): void => {
-  process.stderr.write(text)
-}
-const stdout = (text: string): void => {
-  process.stdout.write(text)
 }
 
 /** Runs the orderer until something ends it. */
@@ -44,7 +39,7 @@ const serve = (config: OrdererConfig, options: MainOptions, log: Log.NodeLog): P
     Effect.flatMap(Vital, ({ failure }) => failure),
     node
   )
-  return Program.run(program, { log, write: stderr, kill: options.kill })
+  return Program.run(program, { log, write: options.stderr, kill: options.kill })
 }
 
 const start = async (options: MainOptions, log: Log.NodeLog): Promise<number> => {
@@ -57,6 +52,7 @@ const start = async (options: MainOptions, log: Log.NodeLog): Promise<number> =>
 }
 
 export const main = async (options: MainOptions): Promise<number> => {
+  const { stderr, stdout } = options
   const log = Log.make({
     spec: options.env.FABRIC_LOGGING_SPEC ?? "",
     format: options.env.FABRIC_LOGGING_FORMAT ?? "",

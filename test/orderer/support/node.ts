@@ -204,7 +204,7 @@ export const textsOf = (blocks: ReadonlyArray<Uint8Array>): ReadonlyArray<string
   )
 
 /** Waits until the channel is served at a height. */
-export const waitForHeight = (node: Node, channelId: string, height: bigint): Effect.Effect<void> =>
+export const waitForHeight = (node: Pick<Node, "registrar">, channelId: string, height: bigint): Effect.Effect<void> =>
   Effect.suspend(() =>
     (node.registrar.channel(channelId)?.ledger.height() ?? 0n) >= height
       ? Effect.void
@@ -212,7 +212,7 @@ export const waitForHeight = (node: Node, channelId: string, height: bigint): Ef
   )
 
 /** Creates `mychannel` by the recorded request. */
-export const createMychannel = (node: Node) =>
+export const createMychannel = (node: Pick<Node, "client" | "registrar">) =>
   Effect.gen(function* () {
     const admin = yield* signerOf("admin1")
     const answer = yield* broadcastOne(

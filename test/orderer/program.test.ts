@@ -1,0 +1,227 @@
+/** The program's stages in this process: order of acquisition and release, restarts, several nodes, health. */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { decodeOrderer } from "../../src/config/index.js"
+import { Registrar } from "../../src/orderer/multichannel/Registrar.js"
+import * as Orderer from "../../src/orderer/Program.js"
+import { StageFailed, StageJournal } from "../../src/runtime/Stage.js"
+import { connect } from "../../src/transport/index.js"
+import { toHex } from "../../src/wire/protoutil.js"
+import {
+  broadcastAll,
+  chainA,
+  createMychannel,
+  deliverAll,
+  message,
+  seekMessage,
+  signerOf,
+  temporaryFolder,
+  textsOf,
+  waitForHeight
+} from "./support/node.js"
+import { environment, freePort } from "./support/process.js"
+
+const shipped = path.join(import.meta.dirname, "../../config/orderer.yaml")
+
+const configOf = (folder: string, port: number, env: Record<string, string> = {}) =>
+  Either.getOrThrow(
+    decodeOrderer(shipped, fs.readFileSync(shipped, "utf8"), {
+      env: { ...environment(folder, port), ...env },
+      cwd: folder
+    })
+  )
+
+/** Starts the whole program in the scope; `journal` gets its stages. */
+const start = (folder: string, env: Record<string, string> = {}, journal: Array<string> = []) =>
+  Effect.gen(function* () {
+    const config = configOf(folder, yield* freePort, env)
+    const events = {
+      acquired: (stage: string) => void journal.push(`+${stage}`),
+      released: (stage: string) => void journal.push(`-${stage}`)
+    }
+    const program = Orderer.layer(config, { env: {}, cwd: folder }).pipe(
+      Layer.provide(Layer.succeed(StageJournal, events))
+    )
+    const context = yield* Layer.build(program)
+    const running = yield* Effect.provide(Orderer.running, context)
+    const registrar = yield* Effect.provide(Registrar, context)
+    return { ...running, registrar, client: yield* connect(running.address) }
+  })
+
+const health = (address: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(`http://${address}/healthz`)
+    const body: { readonly failed_checks?: ReadonlyArray<{ readonly component: string; readonly reason: string }> } =
+      JSON.parse(await response.text())
+    return { status: response.status, failed: body.failed_checks ?? [] }
+  })
+
+const stages = [
+  "metrics",
+  "local MSP",
+  "configuration",
+  "bootstrap block",
+  "operations",
+  "ledgers",
+  "system channel",
+  "TLS material",
+  "gRPC server",
+  "client roots",
+  "certificate expiry",
+  "consenters",
+  "channels",
+  "profiling",
+  "services",
+  "door"
+]
+
+describe("stages", () => {
+  it.scopedLive("are released in the exact reverse of their acquisition", () =>
+    Effect.gen(function* () {
+      const journal: Array<string> = []
+      const scope = yield* Scope.make()
+      const node = yield* Scope.extend(start(yield* temporaryFolder, {}, journal), scope)
+      yield* createMychannel(node)
+      expect(journal).toEqual(stages.map((stage) => `+${stage}`))
+      journal.length = 0
+      yield* Scope.close(scope, Exit.void)
+      expect(journal).toEqual(stages.toReversed().map((stage) => `-${stage}`))
+    })
+  )
+  it.scopedLive("a failing one releases those before it", () =>
+    Effect.gen(function* () {
+      const journal: Array<string> = []
+      const exit = yield* Effect.exit(
+        Effect.scoped(start(yield* temporaryFolder, { ORDERER_GENERAL_LISTENADDRESS: "192.0.2.1" }, journal))
+      )
+      expect(Exit.isFailure(exit) && exit.cause._tag === "Fail" && exit.cause.error).toBeInstanceOf(StageFailed)
+      const before = stages.slice(0, stages.indexOf("gRPC server"))
+      expect(journal).toEqual([
+        ...before.map((stage) => `+${stage}`),
+        ...before.toReversed().map((stage) => `-${stage}`)
+      ])
+    })
+  )
+  for (const type of ["file", "json"]) {
+    it.scopedLive(`serve the same chain after a restart (ledger type ${type})`, () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const env = { ORDERER_GENERAL_LEDGERTYPE: type }
+        const user = yield* signerOf("user1")
+        const texts = Array.from({ length: 120 }, (_, i) => `message ${i}`)
+        const read = (node: Effect.Effect.Success<ReturnType<typeof start>>) =>
+          Effect.map(deliverAll(node.client, seekMessage(user, "mychannel", 1n, 2n)), ({ blocks }) => blocks)
+        const first = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const node = yield* start(folder, env)
+            yield* createMychannel(node)
+            yield* broadcastAll(
+              node.client,
+              texts.map((text) => message(user, "mychannel", text))
+            )
+            yield* waitForHeight(node, "mychannel", 3n)
+            return yield* read(node)
+          })
+        )
+        const again = yield* read(yield* start(folder, env))
+        expect(textsOf(first)).toEqual(texts)
+        expect(again.map(toHex)).toEqual(first.map(toHex))
+      })
+    )
+  }
+  it.scopedLive("replay what was acknowledged and not yet in a block when they stop", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const user = yield* signerOf("user1")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const node = yield* start(folder)
+          yield* createMychannel(node)
+          const answers = yield* broadcastAll(node.client, [message(user, "mychannel", "pending")])
+          expect(answers).toEqual([{ status: 200, info: "" }])
+          expect(node.registrar.channel("mychannel")?.ledger.height()).toBe(1n)
+        })
+      )
+      const node = yield* start(folder)
+      yield* waitForHeight(node, "mychannel", 2n)
+      const { blocks } = yield* deliverAll(node.client, seekMessage(user, "mychannel", 1n, 1n))
+      expect(textsOf(blocks)).toEqual(["pending"])
+    })
+  )
+  it.scopedLive("refuse ledgers of another system channel, and a folder that another node uses", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      yield* Effect.scoped(start(folder))
+      const kafka = { ORDERER_GENERAL_GENESISFILE: path.join(chainA, "genesis-kafka.block") }
+      const other = yield* Effect.flip(start(folder, kafka))
+      expect(other).toMatchObject({ stage: "system channel", exitCode: 1 })
+      expect(String(other.message)).toContain(
+        "the bootstrap block is of channel syskafka, but the ledgers here are of sys"
+      )
+      yield* start(folder)
+      const second = yield* Effect.flip(start(folder))
+      expect(second).toMatchObject({ stage: "ledgers", exitCode: 2 })
+    })
+  )
+  it.scopedLive("two programs in one process serve apart", () =>
+    Effect.gen(function* () {
+      const [one, two] = yield* Effect.all([
+        start(yield* temporaryFolder),
+        start(yield* temporaryFolder, { ORDERER_GENERAL_LEDGERTYPE: "ram" })
+      ])
+      const user = yield* signerOf("user1")
+      for (const [i, node] of [one, two].entries()) {
+        yield* createMychannel(node)
+        yield* broadcastAll(node.client, [message(user, "mychannel", `for ${i}`)])
+        yield* waitForHeight(node, "mychannel", 2n)
+        const { blocks } = yield* deliverAll(node.client, seekMessage(user, "mychannel", 1n, 1n))
+        expect(textsOf(blocks)).toEqual([`for ${i}`])
+      }
+    })
+  )
+})
+
+describe("a ledger that cannot be written", () => {
+  it.scopedLive("the channel errs, health says so, nothing acknowledged is lost, and it recovers", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const node = yield* start(folder, { ORDERER_GENERAL_LEDGERTYPE: "json" })
+      yield* createMychannel(node)
+      const user = yield* signerOf("user1")
+      expect(yield* health(node.operationsAddress)).toEqual({ status: 200, failed: [] })
+      const chain = path.join(folder, "ledger/chain_mychannel")
+      const away = path.join(folder, "away")
+      // taken in while all is well; its block comes half a second later, when the folder is gone
+      expect(yield* broadcastAll(node.client, [message(user, "mychannel", "kept")])).toEqual([
+        { status: 200, info: "" }
+      ])
+      fs.renameSync(chain, away)
+      const failing = Effect.repeat(health(node.operationsAddress), { until: ({ status }) => status === 503 })
+      const { failed } = yield* failing
+      expect(failed).toMatchObject([{ component: "mychannel" }])
+      expect(failed[0]?.reason).toContain("Could not append block")
+      const [refused] = yield* broadcastAll(node.client, [message(user, "mychannel", "refused")])
+      expect(refused?.status).toBe(503)
+      const { status } = yield* deliverAll(node.client, seekMessage(user, "mychannel", 0n, 2n ** 64n - 1n))
+      expect(status).toBe(503)
+      // the others go on
+      const admin = yield* signerOf("ordererAdmin")
+      expect((yield* deliverAll(node.client, seekMessage(admin, "sys", 0n, 0n))).status).toBe(200)
+      fs.rmSync(chain, { recursive: true, force: true })
+      fs.renameSync(away, chain)
+      yield* waitForHeight(node, "mychannel", 2n)
+      const { blocks } = yield* deliverAll(node.client, seekMessage(user, "mychannel", 1n, 1n))
+      expect(textsOf(blocks)).toEqual(["kept"])
+      yield* Effect.repeat(health(node.operationsAddress), { until: ({ status }) => status === 200 })
+      expect(yield* broadcastAll(node.client, [message(user, "mychannel", "later")])).toEqual([
+        { status: 200, info: "" }
+      ])
+    })
+  )
+})

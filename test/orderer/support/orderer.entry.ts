@@ -1,0 +1,15 @@
+// The orderer as a process of its own, from the sources: run by vite-node.
+import { main } from "../../../src/orderer/main.js"
+
+process.removeAllListeners("SIGTERM") // vite's own, which would end the process at once
+const [, argv0 = "orderer", ...argv] = process.argv
+const options = {
+  argv,
+  argv0,
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: (text: string) => void process.stdout.write(text),
+  stderr: (text: string) => void process.stderr.write(text),
+  kill: (code: number) => process.exit(code)
+}
+process.exit(await main(options))
