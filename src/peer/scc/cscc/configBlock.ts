@@ -4,7 +4,7 @@
  */
 import * as Either from "effect/Either"
 import { common, protos } from "../../../wire/index.js"
-import { headerTypeName, withMetadataSlot } from "../../../wire/protoutil.js"
+import { blockDataHash, equalBytes, headerTypeName, withMetadataSlot } from "../../../wire/protoutil.js"
 
 /** A block fit to join with, its one filter byte per transaction filled in. */
 export interface JoinBlock {
@@ -90,5 +90,8 @@ export const readJoinBlock = (bytes: Uint8Array): Either.Either<JoinBlock, strin
     // the reference dereferences both
     if (block.header === undefined || block.metadata === undefined)
       return yield* Either.left(failed("the block has no header or no metadata"))
+    // ours: a channel begun from a damaged block can never be mended, and no sound block fails this
+    if (!equalBytes(blockDataHash(block.data?.data ?? []), block.header.dataHash))
+      return yield* Either.left(failed("its data does not have the hash that its header says"))
     return { channelId, ...withFilter(block, bytes) }
   })

@@ -1,0 +1,60 @@
+/** The recorded network's chaincode, started by hand as a developer does, and its packages. */
+import { spawn } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { tarGzOf } from "../../../src/chaincode/packages/tarWriter.js"
+import { protos } from "../../../src/wire/index.js"
+import { utf8 } from "../../../src/wire/protoutil.js"
+
+const root = fileURLToPath(new URL("../../..", import.meta.url))
+
+/** The `sink` chaincode; undefined where the shared material is not beside the checkout. */
+export const sinkFolder: string | undefined = [join(root, "../shared/chaincode/sink")].find(existsSync)
+
+/** A deployment spec of a Node project's files. */
+export const packageOf = (
+  name: string,
+  version: string,
+  folder: string,
+  args: ReadonlyArray<string> = []
+): Uint8Array =>
+  protos.ChaincodeDeploymentSpec.encode({
+    chaincodeSpec: {
+      type: protos.ChaincodeSpec_Type.NODE,
+      chaincodeId: { name, version, path: folder },
+      input: { args: args.map((arg) => utf8(arg)) }
+    },
+    codePackage: tarGzOf(
+      ["index.js", "package.json"].map((file) => ({ name: `src/${file}`, content: readFileSync(join(folder, file)) }))
+    )
+  })
+
+/** Runs a chaincode as its own process until the scope ends. */
+export const startChaincode = (
+  folder: string,
+  id: string,
+  peerAddress: string
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, ["index.js", "--peer.address", peerAddress], {
+        cwd: folder,
+        stdio: process.env.PEER_TEST_LOG === undefined ? "ignore" : "inherit",
+        env: {
+          PATH: process.env.PATH,
+          NODE_PATH: join(root, "node_modules"),
+          CORE_CHAINCODE_ID_NAME: id,
+          CORE_PEER_TLS_ENABLED: "false"
+        }
+      })
+    ),
+    (child) =>
+      Effect.async<void>((resume) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+        child.once("exit", () => resume(Effect.void))
+        child.kill("SIGKILL")
+      })
+  ).pipe(Effect.asVoid)
