@@ -88,10 +88,8 @@ const namesOf = (set: rwset.TxPvtReadWriteSet) =>
     collectionPvtRwset.map(({ collectionName: collection }) => ({ namespace, collection }))
   )
 
-export const commitTxs = (
-  ledger: PeerLedgerShape,
-  txs: ReadonlyArray<Planned>
-): Effect.Effect<Committed, Error & { readonly _tag: string }> => {
+/** What of the planned private data this peer gets, and what it misses. */
+export const privateOfTxs = (txs: ReadonlyArray<Planned>) => {
   const pvtData = new Map<number, rwset.TxPvtReadWriteSet>()
   const missing: Array<MissingPvtData> = []
   txs.forEach(({ eligible, results, withPrivate }, tx) => {
@@ -99,16 +97,21 @@ export const commitTxs = (
     if (withPrivate !== false) pvtData.set(tx, results.private)
     else for (const at of namesOf(results.private)) missing.push({ ...at, tx, isEligible: eligible ?? true })
   })
-  return ledger.commit({
+  return { pvtData, missing }
+}
+
+export const commitTxs = (
+  ledger: PeerLedgerShape,
+  txs: ReadonlyArray<Planned>
+): Effect.Effect<Committed, Error & { readonly _tag: string }> =>
+  ledger.commit({
     block: nextBlock(
       ledger,
       txs.map(({ results, txId }) => endorserTx(txId, results.public))
     ),
     codes: Uint8Array.from(txs.map(({ code }) => code ?? 0)),
-    pvtData,
-    missing
+    ...privateOfTxs(txs)
   })
-}
 
 /** One block with one simulated transaction. */
 export const commitOne = (

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
-import { byHand, commitTxs, deploy, genesis, type Planned, simulate } from "./chain.js"
+import { byHand, commitTxs, deploy, genesis, type Planned, privateOfTxs, simulate } from "./chain.js"
 
 export const openEndless = (root: string) =>
   Effect.gen(function* () {
@@ -30,6 +30,9 @@ const planned = (n: number): ReadonlyArray<Planned> =>
       if (n % 3 === 0) builder.addPrivateWrite("cc", n % 6 === 0 ? "short" : "long", `p${n % 9}`, Buffer.from(`${n}`))
     })
   }))
+
+/** The private data that comes with block n. */
+export const privateOfBlock = (n: number) => privateOfTxs(n === 1 ? [] : planned(n))
 
 /** The block that belongs at the ledger's height. */
 export const commitNext = (ledger: PeerLedgerShape): Effect.Effect<unknown, unknown> =>
