@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -47,6 +48,7 @@ const mspIdOf = (folder: string): string =>
 export const signerOf = (who: keyof typeof msps, from: string = chainA): Effect.Effect<ClientSigner> =>
   loadLocalMsp({ dir: path.join(from, "crypto-config", msps[who]), mspId: mspIdOf(msps[who]) }).pipe(
     Effect.map(({ signer }) => signer),
+    Effect.withClock(Clock.make()), // certificates hold today, whatever a test's clock says
     Effect.orDie
   )
 
