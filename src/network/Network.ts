@@ -5,15 +5,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type PackagedChaincode, packageChaincode } from "./chaincode.js"
+import { collectionsBeside, packageChaincode } from "./chaincode.js"
 import { type Environment, ordererEnvironment, peerEnvironment } from "./environment.js"
 import { type NetworkRefused, type NodeFailed, StepFailed } from "./errors.js"
-import { type Gateway, makeGateway } from "./Gateway.js"
+import { type Gateway, makeGateway } from "./gateway/Gateway.js"
 import type { NetworkPorts } from "./layout.js"
 import * as layout from "./layout.js"
 import { makeMaterial } from "./material.js"
 import { Nodes, type RunningNode } from "./nodes/Nodes.js"
-import type { NetworkSpec } from "./spec.js"
+import type { ChaincodeSpec, NetworkSpec } from "./spec.js"
 
 /** Told of each step when it is done. */
 export interface Reporter {
@@ -95,30 +95,30 @@ export const up = (
     )
 
     // ---- Chaincode ----
-    for (const chaincode of spec.chaincodes) {
-      const { name, version } = chaincode
-      const packaged = yield* step(
-        Effect.mapError(
-          packageChaincode(chaincode, environment.toolEnvironment),
-          (cause): NetworkRefused | StepFailed =>
-            cause._tag === "NetworkRefused"
-              ? cause
-              : new StepFailed({ step: `package ${name}`, reason: cause.message, cause })
-        ),
-        `packaged ${name} ${version}`
-      )
-      yield* deploy(gateway, chaincode, packaged, step)
-    }
+    for (const chaincode of spec.chaincodes) yield* deploy(gateway, chaincode, environment, reporter)
     return { spec, ports, nodes: [orderer, ...peers], gateway }
   })
 
-const deploy = (
+/** Packages, installs on every peer, instantiates or upgrades; whatever of it is done already is left out. */
+export const deploy = (
   gateway: Gateway,
-  chaincode: NetworkSpec["chaincodes"][number],
-  { packageBytes, specBytes }: PackagedChaincode,
-  step: ReturnType<typeof timed>
-): Effect.Effect<void, StepFailed> =>
+  given: ChaincodeSpec,
+  environment: NetworkEnvironment,
+  reporter: Reporter
+): Effect.Effect<void, NetworkRefused | StepFailed> =>
   Effect.gen(function* () {
-    yield* step(gateway.install(chaincode, packageBytes), `installed ${chaincode.name} ${chaincode.version}`)
-    yield* step(gateway.instantiate(chaincode, specBytes), (outcome) => `chaincode ${chaincode.name}: ${outcome}`)
+    const step = timed(reporter)
+    const { name, version } = given
+    const collections = given.collections ?? (yield* collectionsBeside(given.path))
+    const chaincode = collections === undefined ? given : { ...given, collections }
+    const { packageBytes, specBytes } = yield* step(
+      Effect.mapError(packageChaincode(chaincode, environment.toolEnvironment), (cause) =>
+        cause._tag === "NetworkRefused"
+          ? cause
+          : new StepFailed({ step: `package ${name}`, reason: cause.message, cause })
+      ),
+      `packaged ${name} ${version}`
+    )
+    yield* step(gateway.install(chaincode, packageBytes), `installed ${name} ${version}`)
+    yield* step(gateway.instantiate(chaincode, specBytes), (outcome) => `chaincode ${name}: ${outcome}`)
   })

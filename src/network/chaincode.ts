@@ -1,7 +1,8 @@
-/** A chaincode folder as a package and a deployment spec: what `install` and `instantiate` take. */
-import { existsSync, readdirSync } from "node:fs"
+/** A chaincode folder as a package, a deployment spec and collections: what `install` and `instantiate` take. */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { PackageRefused } from "../chaincode/errors.js"
 import { javaPayload, nodePayload } from "../chaincode/packages/build.js"
 import { golangPayload } from "../chaincode/packages/buildGo.js"
@@ -9,9 +10,7 @@ import { protos } from "../wire/index.js"
 import { utf8 } from "../wire/protoutil.js"
 import type { Environment } from "./environment.js"
 import { NetworkRefused } from "./errors.js"
-import type { NetworkSpec } from "./spec.js"
-
-type Chaincode = NetworkSpec["chaincodes"][number]
+import type { ChaincodeSpec, CollectionOptions } from "./spec.js"
 
 export interface PackagedChaincode {
   /** `protos.ChaincodeDeploymentSpec` with code: for install. */
@@ -32,12 +31,16 @@ const languageOf = (path: string): Language | undefined => {
 }
 
 export const packageChaincode = (
-  chaincode: Chaincode,
+  chaincode: ChaincodeSpec,
   environment: Environment
 ): Effect.Effect<PackagedChaincode, NetworkRefused | PackageRefused> =>
   Effect.gen(function* () {
     const { initArgs, name, path, version } = chaincode
-    const language = existsSync(path) ? languageOf(path) : undefined
+    const language = yield* Effect.try({
+      try: () => (existsSync(path) ? languageOf(path) : undefined),
+      catch: (error) =>
+        new NetworkRefused({ reason: `${path} cannot be read: ${error}`, remedy: "name the chaincode's folder" })
+    })
     if (language === undefined)
       return yield* new NetworkRefused({
         reason: `${path} holds no chaincode`,
@@ -57,4 +60,36 @@ export const packageChaincode = (
       packageBytes: protos.ChaincodeDeploymentSpec.encode({ chaincodeSpec: spec([]), codePackage }),
       specBytes: protos.ChaincodeDeploymentSpec.encode({ chaincodeSpec: spec(initArgs) })
     }
+  })
+
+const Collections = Schema.parseJson(
+  Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      policy: Schema.String,
+      requiredPeerCount: Schema.Int,
+      maxPeerCount: Schema.Int,
+      blockToLive: Schema.optionalWith(Schema.Int, { exact: true }),
+      memberOnlyRead: Schema.optionalWith(Schema.Boolean, { exact: true })
+    })
+  )
+)
+
+/** The collections beside a chaincode's code, in the form of `--collections-config`; undefined when there are none. */
+export const collectionsBeside = (
+  path: string
+): Effect.Effect<ReadonlyArray<CollectionOptions> | undefined, NetworkRefused> =>
+  Effect.gen(function* () {
+    const file = join(path, "collections.json")
+    if (!existsSync(file)) return undefined
+    return yield* Effect.try(() => readFileSync(file, "utf8")).pipe(
+      Effect.flatMap(Schema.decodeUnknown(Collections)),
+      Effect.mapError(
+        ({ message }) =>
+          new NetworkRefused({
+            reason: `${file} defines no collections: ${message}`,
+            remedy: "use the form of `peer chaincode instantiate --collections-config`"
+          })
+      )
+    )
   })

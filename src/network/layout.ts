@@ -2,10 +2,11 @@
 import { join } from "node:path"
 import type { NetworkSpec, OrgSpec } from "./spec.js"
 
+export { SYSTEM_CHANNEL } from "./spec.js"
+
 export const ORDERER_DOMAIN = "example.com"
 export const ORDERER_HOST = `orderer.${ORDERER_DOMAIN}`
 export const ORDERER_MSP_ID = "OrdererMSP"
-export const SYSTEM_CHANNEL = "system-channel"
 export const CONSORTIUM = "SampleConsortium"
 
 /** The loopback ports of one peer. */
@@ -52,11 +53,18 @@ export const profileFile = (dir: string, org: OrgSpec): string => join(dir, `con
 export const ordererLedger = (dir: string): string => join(dir, "ledgers", ORDERER_HOST)
 export const ordererLog = (dir: string): string => join(dir, "logs", `${ORDERER_HOST}.log`)
 
+export const peerHost = (org: OrgSpec, index: number): string => `peer${index}.${org.domain}`
+/** Admin first, then the users. */
+export const usersOf = (org: OrgSpec): ReadonlyArray<string> => [
+  "Admin",
+  ...Array.from({ length: org.users }, (_, i) => `User${i + 1}`)
+]
+
 /** All peers, organisation by organisation. */
 export const peersOf = (spec: Pick<NetworkSpec, "dir" | "orgs">): ReadonlyArray<PeerPlace> =>
   spec.orgs.flatMap((org) =>
     Array.from({ length: org.peers }, (_, i) => {
-      const host = `peer${i}.${org.domain}`
+      const host = peerHost(org, i)
       return {
         org,
         host,

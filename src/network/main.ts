@@ -4,14 +4,14 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Command, CommanderError } from "commander"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Program from "../runtime/Program.js"
 import { configtxgen } from "../tools/configtxgen/index.js"
 import { configtxlator } from "../tools/configtxlator/index.js"
 import { cryptogen } from "../tools/cryptogen/index.js"
 import type { ToolIo } from "../tools/ToolIo.js"
 import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
-import { CommonOptions, UpOptions } from "./cli/options.js"
+import { CallOptions, CommonOptions, decodeOptions, UpOptions } from "./cli/options.js"
 import type { Output } from "./cli/output.js"
 import { upCommand } from "./cli/up.js"
 import { NetworkRefused } from "./errors.js"
@@ -32,12 +32,7 @@ const checked = <A, I>(
   schema: Schema.Schema<A, I>,
   given: unknown,
   run: (options: A) => Effect.Effect<void, unknown>
-): Work =>
-  Schema.decodeUnknown(schema)(given).pipe(
-    Effect.mapError((error) => new NetworkRefused({ reason: `bad option: ${error.message}`, remedy: "see --help" })),
-    Effect.flatMap(run),
-    Effect.as(0)
-  )
+): Work => Effect.as(Effect.flatMap(decodeOptions(schema, given), run), 0)
 
 const TOOLS = "cryptogen, configtxgen or configtxlator"
 
@@ -62,6 +57,8 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   command("up", "bring a network up and show its blocks; Ctrl-C stops it")
     .option("--channel <name>", "channel to create (default: mychannel)")
     .option("--chaincode <folder...>", "run this chaincode instead of the sample; may be repeated")
+    .option("--init <json>", "arguments of its Init, as a JSON list of texts")
+    .option("--policy <text>", "its endorsement policy (default: any member)")
     .option("--orgs <count>", "peer organisations (default: 1)")
     .option("--peers <count>", "peers of each organisation (default: 1)")
     .option("--tls [on|off]", "TLS between everything (default: off)")
@@ -82,18 +79,19 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   command("status", "show which nodes are up").action((given: unknown) =>
     choose(checked(CommonOptions, given, (o) => statusCommand(place(o), out(o))))
   )
-  const Named = Schema.Struct({ ...CommonOptions.fields, name: Schema.optional(Schema.String) })
   command("invoke", "submit a transaction and wait until it is committed")
     .option("--name <chaincode>", "chaincode (default: the only one)")
+    .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
-      choose(checked(Named, given, (o) => invokeCommand(place(o), o.name, args, out(o))))
+      choose(checked(CallOptions, given, (o) => invokeCommand(place(o), o, args, out(o))))
     )
   command("query", "ask a chaincode without ordering anything")
     .option("--name <chaincode>", "chaincode (default: the only one)")
+    .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
-      choose(checked(Named, given, (o) => queryCommand(place(o), o.name, args, out(o))))
+      choose(checked(CallOptions, given, (o) => queryCommand(place(o), o, args, out(o))))
     )
   program.command("tools").description(`Fabric's tools: ${TOOLS}, with their own arguments`)
   return program
@@ -137,6 +135,11 @@ export const main = async (options: MainOptions): Promise<number> => {
     }
   }
   if (work === undefined) return 0
+  // a closed terminal or pipe ends the program in order, as Ctrl-C does
+  const hangUp = () => void process.emit("SIGTERM", "SIGTERM")
+  process.once("SIGHUP", hangUp)
+  process.stdout.on("error", hangUp)
+  process.stderr.on("error", hangUp)
   let code = 0
   const finished = Effect.map(work, (given) => {
     code = given

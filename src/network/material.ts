@@ -3,7 +3,7 @@
  * once for a folder; profiles and wallet are written at every start, for ports may have changed.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -12,6 +12,7 @@ import * as Log from "../runtime/Log.js"
 import { type CryptoConfig, generate, nodeSpec, organizationSpec } from "../tools/cryptogen/index.js"
 import { common } from "../wire/index.js"
 import { StepFailed } from "./errors.js"
+import { makeFolder } from "./folders.js"
 import type { NetworkPorts } from "./layout.js"
 import * as layout from "./layout.js"
 import { connectionProfile, walletIdentities, walletText } from "./profile.js"
@@ -77,7 +78,7 @@ const forClients = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<void,
         `${JSON.stringify(connectionProfile(spec, ports, org), undefined, 2)}\n`
       )
     const wallet = layout.walletFolder(spec.dir)
-    mkdirSync(wallet, { recursive: true })
+    makeFolder(wallet)
     for (const identity of walletIdentities(spec))
       writeFileSync(join(wallet, `${identity.label}.id`), walletText(identity), { mode: 0o600 })
   }).pipe(failing("write profile and wallet"))
@@ -87,6 +88,7 @@ export const makeMaterial = (spec: NetworkSpec, ports: NetworkPorts): Effect.Eff
   Effect.gen(function* () {
     const fresh = !existsSync(layout.genesisFile(spec.dir))
     if (fresh) {
+      yield* Effect.try({ try: () => makeFolder(spec.dir), catch: (error) => error }).pipe(failing("make the folder"))
       yield* generate(cryptoConfig(spec), layout.crypto(spec.dir)).pipe(failing("make crypto material"))
       yield* configuration(spec, ports)
     }

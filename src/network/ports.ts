@@ -8,6 +8,8 @@ const LOOPBACK = "127.0.0.1"
 
 const listen = (port: number): Effect.Effect<net.Server, NodeJS.ErrnoException> =>
   Effect.async((resume) => {
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      return resume(Effect.fail(Object.assign(new Error("no port number"), { code: "ERANGE" })))
     const server = net.createServer()
     server.once("error", (error) => resume(Effect.fail(error)))
     server.listen({ host: LOOPBACK, port, exclusive: true }, () => resume(Effect.succeed(server)))
@@ -38,16 +40,17 @@ export const freePorts = (count: number): Effect.Effect<ReadonlyArray<number>, N
 export const requireFree = (port: number, what: string): Effect.Effect<void, NetworkRefused> =>
   Effect.acquireUseRelease(listen(port), () => Effect.void, close).pipe(
     Effect.mapError(
-      ({ code }) =>
+      ({ code, message }) =>
         new NetworkRefused({
-          reason: code === "EADDRINUSE" ? `port ${port} (${what}) is in use` : `port ${port} (${what}): ${code}`,
+          reason:
+            code === "EADDRINUSE" ? `port ${port} (${what}) is in use` : `port ${port} (${what}): ${code ?? message}`,
           remedy: "stop the program that holds it, or choose other ports with --base-port or --free-ports"
         })
     )
   )
 
 /** Ports in Fabric's manner: 7050 for the orderer, 7051, 8051, … for the peers, shifted by `base - 7050`. */
-export const usualPorts = (peers: ReadonlyArray<PeerPlace>, base = 7050): NetworkPorts => ({
+export const usualPorts = (peers: ReadonlyArray<Pick<PeerPlace, "host">>, base = 7050): NetworkPorts => ({
   orderer: base,
   ordererOperations: base + 1393,
   peers: Object.fromEntries(
@@ -59,7 +62,7 @@ export const usualPorts = (peers: ReadonlyArray<PeerPlace>, base = 7050): Networ
 })
 
 /** Free ports for everything. */
-export const anyPorts = (peers: ReadonlyArray<PeerPlace>): Effect.Effect<NetworkPorts, NetworkRefused> =>
+export const anyPorts = (peers: ReadonlyArray<Pick<PeerPlace, "host">>): Effect.Effect<NetworkPorts, NetworkRefused> =>
   Effect.map(freePorts(2 + 3 * peers.length), (free) => {
     const at = (i: number): number => free[i] ?? 0
     return {

@@ -63,13 +63,27 @@ export const connectionProfile = (spec: NetworkSpec, ports: NetworkPorts, org: O
   }
 }
 
-/** Admin and users of every organisation; labels `admin`, `user1`, … for the first, with `@org2` for the others. */
-export const walletIdentities = (spec: NetworkSpec): ReadonlyArray<WalletIdentity> =>
+/** What the wallet calls an identity: `admin`, `user1`, … of the first organisation, `user1@org2` of the others. */
+const labelOf = (org: OrgSpec, index: number, user: string): string =>
+  index === 0 ? user.toLowerCase() : `${user.toLowerCase()}@${org.name.toLowerCase()}`
+
+/** The user and organisation behind a label; the first organisation's may carry their name too. */
+export const splitLabel = (
+  label: string,
+  orgs: ReadonlyArray<OrgSpec>
+): { readonly org: OrgSpec | undefined; readonly user: string } => {
+  const [name = "", orgName] = label.toLowerCase().split("@")
+  const org = orgName === undefined ? orgs[0] : orgs.find((o) => o.name.toLowerCase() === orgName)
+  return { org, user: `${name.slice(0, 1).toUpperCase()}${name.slice(1)}` }
+}
+
+/** Admin and users of every organisation. */
+export const walletIdentities = (spec: Pick<NetworkSpec, "dir" | "orgs">): ReadonlyArray<WalletIdentity> =>
   spec.orgs.flatMap((org, i) =>
-    ["Admin", ...Array.from({ length: org.users }, (_, n) => `User${n + 1}`)].map((user) => {
+    layout.usersOf(org).map((user) => {
       const msp = join(layout.userMaterial(spec.dir, org, user), "msp")
       return {
-        label: i === 0 ? user.toLowerCase() : `${user.toLowerCase()}@${org.name.toLowerCase()}`,
+        label: labelOf(org, i, user),
         credentials: { certificate: only(join(msp, "signcerts")), privateKey: only(join(msp, "keystore")) },
         mspId: org.mspId,
         type: "X.509",

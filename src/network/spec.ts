@@ -1,7 +1,10 @@
 /** What a network consists of: options with their defaults filled in. Pure. */
-import { resolve } from "node:path"
+import { basename, resolve } from "node:path"
 import * as Either from "effect/Either"
 import { NetworkRefused } from "./errors.js"
+
+/** Name of the orderer's own channel. */
+export const SYSTEM_CHANNEL = "system-channel"
 
 export interface OrgOptions {
   /** `Org1`: the MSP id is `Org1MSP`, the domain `org1.example.com`. */
@@ -65,11 +68,25 @@ export interface NetworkSpec {
   readonly tls: boolean
   readonly batchTimeoutMs: number
   readonly maxMessageCount: number
-  readonly chaincodes: ReadonlyArray<Required<Omit<ChaincodeOptions, "policy" | "collections">> & ChaincodeOptions>
+  readonly chaincodes: ReadonlyArray<ChaincodeSpec>
 }
+
+/** A chaincode with its defaults filled in; the path is absolute. */
+export type ChaincodeSpec = Required<Omit<ChaincodeOptions, "policy" | "collections">> & ChaincodeOptions
 
 const nameForm = /^[A-Za-z][A-Za-z0-9]*$/
 const channelForm = /^[a-z][a-z0-9.-]*$/
+// what lscc takes (chaincode.md R84)
+const chaincodeForm = /^[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*$/
+const versionForm = /^[A-Za-z0-9_.+-]+$/
+
+/** A folder's name as a chaincode's: what lscc would not take becomes `_`. */
+const nameOf = (path: string): string =>
+  basename(path)
+    .split(/[^A-Za-z0-9_-]+/)
+    .join("_")
+    .replace(/^[_-]+|[_-]+$/g, "")
+    .replace(/([_-])[_-]+/g, "$1") || "chaincode"
 
 const refuse = (reason: string, remedy: string) => Either.left(new NetworkRefused({ reason, remedy }))
 
@@ -78,6 +95,7 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
   const channel = options.channel ?? "mychannel"
   if (!channelForm.test(channel) || channel.length > 249)
     return refuse(`'${channel}' is no channel name`, "lower-case letters, digits, dots and dashes, a letter first")
+  if (channel === SYSTEM_CHANNEL) return refuse(`the channel name '${channel}' is taken`, "choose another")
   const orgs = options.orgs ?? [{ name: "Org1" }]
   if (orgs.length === 0) return refuse("a network needs an organisation", "name at least one")
   const specs: Array<OrgSpec> = []
@@ -98,6 +116,21 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
   const maxMessageCount = options.maxMessageCount ?? 10
   if (!Number.isInteger(maxMessageCount) || maxMessageCount < 1)
     return refuse(`blocks of ${maxMessageCount} transactions`, "at least one")
+  const chaincodes = (options.chaincodes ?? []).map((chaincode): ChaincodeSpec => {
+    const path = resolve(cwd, chaincode.path)
+    const { initArgs = [], name = nameOf(path), version = "1.0" } = chaincode
+    return { ...chaincode, path, name, version, initArgs }
+  })
+  for (const [i, { name, version }] of chaincodes.entries()) {
+    if (["cscc", "escc", "lscc", "qscc", "vscc"].includes(name))
+      return refuse(`the chaincode name '${name}' is a system chaincode's`, "choose another")
+    if (!chaincodeForm.test(name))
+      return refuse(`'${name}' is no chaincode name`, "letters and digits, joined by single dashes or underscores")
+    if (!versionForm.test(version))
+      return refuse(`'${version}' is no chaincode version`, "letters, digits, dots, dashes, underscores and plus signs")
+    if (chaincodes.findIndex((other) => other.name === name) !== i)
+      return refuse(`the chaincode name '${name}' is taken`, "choose another")
+  }
   return Either.right({
     dir: resolve(cwd, options.dir ?? "network"),
     channel,
@@ -105,15 +138,6 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     tls: options.tls ?? false,
     batchTimeoutMs,
     maxMessageCount,
-    chaincodes: (options.chaincodes ?? []).map((chaincode) => {
-      const path = resolve(cwd, chaincode.path)
-      return {
-        ...chaincode,
-        path,
-        name: chaincode.name ?? (path.split(/[\\/]/).pop() || "chaincode"),
-        version: chaincode.version ?? "1.0",
-        initArgs: chaincode.initArgs ?? []
-      }
-    })
+    chaincodes
   })
 }

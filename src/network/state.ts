@@ -1,8 +1,9 @@
 /** What is remembered of a network between commands: `network.json` in its folder. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { NetworkRefused } from "./errors.js"
+import { makeFolder } from "./folders.js"
 import * as layout from "./layout.js"
 
 const Ports = Schema.Struct({
@@ -22,6 +23,15 @@ const Org = Schema.Struct({
   users: Schema.Number
 })
 
+const Chaincode = Schema.Struct({
+  name: Schema.String,
+  version: Schema.String,
+  /** Folder of its code. */
+  path: Schema.String,
+  initArgs: Schema.Array(Schema.String),
+  policy: Schema.optionalWith(Schema.String, { exact: true })
+})
+
 export const NetworkState = Schema.Struct({
   format: Schema.Literal(1),
   channel: Schema.String,
@@ -30,9 +40,11 @@ export const NetworkState = Schema.Struct({
   batchTimeoutMs: Schema.Number,
   maxMessageCount: Schema.Number,
   ports: Ports,
-  chaincodes: Schema.Array(Schema.Struct({ name: Schema.String, version: Schema.String })),
+  chaincodes: Schema.Array(Chaincode),
   /** Running nodes by name; empty when the network is down. */
-  pids: Schema.Record({ key: Schema.String, value: Schema.Number })
+  pids: Schema.Record({ key: Schema.String, value: Schema.Number }),
+  /** The `up` in whose foreground they run. */
+  supervisor: Schema.optionalWith(Schema.Number, { exact: true })
 })
 export type NetworkState = typeof NetworkState.Type
 
@@ -62,7 +74,7 @@ export const readState = (dir: string): Effect.Effect<NetworkState | undefined, 
 export const writeState = (dir: string, state: NetworkState): Effect.Effect<void, NetworkRefused> =>
   Effect.try({
     try: () => {
-      mkdirSync(dir, { recursive: true })
+      makeFolder(dir)
       const file = layout.stateFile(dir)
       writeFileSync(`${file}.new`, `${JSON.stringify(state, undefined, 2)}\n`)
       renameSync(`${file}.new`, file)
@@ -73,13 +85,3 @@ export const writeState = (dir: string, state: NetworkState): Effect.Effect<void
         remedy: "choose another folder with --dir"
       })
   })
-
-/** Whether a process is there; says nothing of whose it is. */
-export const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

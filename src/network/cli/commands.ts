@@ -3,12 +3,15 @@ import { rmSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Schedule from "effect/Schedule"
 import { connect } from "../../transport/index.js"
+import { toText } from "../../wire/protoutil.js"
 import { NetworkRefused, type StepFailed } from "../errors.js"
-import { type Gateway, makeGateway } from "../Gateway.js"
+import { connectionOptions } from "../gateway/connections.js"
+import { type Gateway, makeGateway } from "../gateway/Gateway.js"
+import * as layout from "../layout.js"
+import { isOurs, terminate } from "../processes.js"
 import type { NetworkSpec } from "../spec.js"
-import { isAlive, type NetworkState, readState, writeState } from "../state.js"
+import { type NetworkState, readState, writeState } from "../state.js"
 import { type Output, say } from "./output.js"
 
 export interface Place {
@@ -29,32 +32,23 @@ const specOf = (dir: string, state: NetworkState): NetworkSpec => ({ ...state, d
 
 // ---- down, clean, status -------------------------------------------------------------------------------------------
 
-const kill = (pid: number, signal: NodeJS.Signals): Effect.Effect<void> =>
-  Effect.ignore(Effect.try(() => process.kill(pid, signal)))
+/** What runs of a network: its nodes, the orderer first. */
+export const runningNodes = ({ pids }: NetworkState): ReadonlyArray<readonly [name: string, pid: number]> =>
+  Object.entries(pids).filter(([, pid]) => isOurs(pid))
 
-const gone = (pid: number): Effect.Effect<boolean> =>
-  Effect.sync(() => !isAlive(pid)).pipe(
-    Effect.repeat({
-      until: (over) => over,
-      schedule: Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(200))
-    }),
-    Effect.map(() => !isAlive(pid))
-  )
-
-/** Stops detached nodes, peers before the orderer. */
+/** Stops a network: through the `up` that runs it, or node by node, peers before the orderer. */
 export const downCommand = (place: Place, output: Output): Effect.Effect<void, NetworkRefused> =>
   Effect.gen(function* () {
     const dir = folderOf(place)
     const state = yield* requireState(dir)
-    const running = Object.entries(state.pids)
-      .filter(([, pid]) => isAlive(pid))
-      .reverse()
-    for (const [name, pid] of running) {
-      yield* kill(pid, "SIGTERM")
-      if (!(yield* gone(pid))) yield* kill(pid, "SIGKILL")
+    const running = runningNodes(state)
+    const { supervisor, ...rest } = state
+    if (supervisor !== undefined && isOurs(supervisor)) yield* terminate(supervisor)
+    for (const [name, pid] of [...running].reverse()) {
+      if (isOurs(pid)) yield* terminate(pid)
       yield* say(output, `stopped ${name}`, { event: "stopped", node: name })
     }
-    yield* writeState(dir, { ...state, pids: {} })
+    yield* writeState(dir, { ...rest, pids: {} })
     if (running.length === 0) yield* say(output, "nothing was running", { event: "down", running: 0 })
   })
 
@@ -63,7 +57,7 @@ export const cleanCommand = (place: Place, output: Output): Effect.Effect<void, 
   Effect.gen(function* () {
     const dir = folderOf(place)
     const state = yield* requireState(dir)
-    if (Object.values(state.pids).some(isAlive))
+    if (runningNodes(state).length > 0)
       return yield* new NetworkRefused({ reason: `the network in ${dir} is up`, remedy: "stop it with `down` first" })
     yield* Effect.try({
       try: () => rmSync(dir, { recursive: true }),
@@ -73,29 +67,40 @@ export const cleanCommand = (place: Place, output: Output): Effect.Effect<void, 
     yield* say(output, `removed ${dir}`, { event: "clean", dir })
   })
 
+/** Every node with its address, its process and the CA of its TLS certificate. */
+const nodesOf = (spec: NetworkSpec, { pids, ports }: NetworkState) =>
+  [
+    { name: layout.ORDERER_HOST, port: ports.orderer, caFile: layout.ordererTlsCa(spec.dir) },
+    ...layout.peersOf(spec).map(({ host: name, org }) => ({
+      name,
+      port: ports.peers[name]?.peer ?? 0,
+      caFile: layout.orgTlsCa(spec.dir, org)
+    }))
+  ].map((node) => ({ ...node, pid: pids[node.name] }))
+
+/** Asks every node for a connection. */
 export const statusCommand = (place: Place, output: Output): Effect.Effect<void, NetworkRefused> =>
   Effect.gen(function* () {
     const dir = folderOf(place)
     const state = yield* requireState(dir)
-    const nodes = [
-      { name: "orderer", port: state.ports.orderer, pid: state.pids[Object.keys(state.pids)[0] ?? ""] },
-      ...Object.entries(state.ports.peers).map(([name, { peer }]) => ({ name, port: peer, pid: state.pids[name] }))
-    ]
-    const shown = yield* Effect.forEach(nodes, ({ name, pid, port }) =>
+    const nodes = nodesOf(specOf(dir, state), state)
+    const shown = yield* Effect.forEach(nodes, ({ caFile, name, pid, port }) =>
       Effect.gen(function* () {
-        const answers = state.tls
-          ? pid !== undefined && isAlive(pid)
-          : Either.isRight(
-              yield* Effect.either(Effect.scoped(connect(`127.0.0.1:${port}`, { connectTimeout: "1 second" })))
-            )
-        return { name, address: `127.0.0.1:${port}`, status: answers ? "up" : "down", pid: pid ?? null }
+        const address = `127.0.0.1:${port}`
+        const answer = Effect.try(() => connectionOptions(state.tls, name, caFile)).pipe(
+          Effect.flatMap((options) => connect(address, { ...options, connectTimeout: "2 seconds" })),
+          Effect.scoped
+        )
+        const status = Either.isRight(yield* Effect.either(answer)) ? "up" : "down"
+        return { name, address, status, pid: pid !== undefined && isOurs(pid) ? pid : null }
       })
     )
     yield* say(
       output,
       [
         `network in ${dir}, channel ${state.channel}, TLS ${state.tls ? "on" : "off"}`,
-        ...shown.map(({ address, name, status }) => `  ${status.padEnd(5)} ${name} ${address}`)
+        ...shown.map(({ address, name, status }) => `  ${status.padEnd(5)} ${name} ${address}`),
+        ...state.chaincodes.map(({ name, version }) => `  chaincode ${name} ${version}`)
       ].join("\n"),
       { event: "status", dir, channel: state.channel, tls: state.tls, nodes: shown, chaincodes: state.chaincodes }
     )
@@ -126,23 +131,41 @@ const chaincodeOf = (state: NetworkState, named: string | undefined): Effect.Eff
   })
 }
 
+export interface CallOptions {
+  /** The chaincode; the only one unless said otherwise. */
+  readonly name?: string | undefined
+  /** Label of the wallet's identity that calls. */
+  readonly identity?: string | undefined
+}
+
+const requestOf = (state: NetworkState, { identity, name }: CallOptions, args: ReadonlyArray<string>) =>
+  Effect.map(chaincodeOf(state, name), (chaincode) => ({
+    chaincode,
+    args,
+    ...(identity === undefined ? {} : { identity })
+  }))
+
+/** Submits a transaction; one that was invalidated is a failure. */
 export const invokeCommand = (
   place: Place,
-  name: string | undefined,
+  options: CallOptions,
   args: ReadonlyArray<string>,
   output: Output
 ): Effect.Effect<void, StepFailed | NetworkRefused> =>
   withGateway(place, (gateway, state) =>
     Effect.gen(function* () {
-      const result = yield* gateway.submit(yield* chaincodeOf(state, name), args)
-      yield* say(
-        output,
-        `${result.code} in block ${result.block}, transaction ${result.txId}${result.payload === "" ? "" : `\n${result.payload}`}`,
-        { event: "invoke", ...result }
-      )
-      if (result.code !== "VALID")
+      const { block, code, payload, txId } = yield* gateway.submit(yield* requestOf(state, options, args))
+      const text = toText(payload)
+      yield* say(output, `${code} in block ${block}, transaction ${txId}${text === "" ? "" : `\n${text}`}`, {
+        event: "invoke",
+        txId,
+        payload: text,
+        block: String(block),
+        code
+      })
+      if (code !== "VALID")
         return yield* new NetworkRefused({
-          reason: `the transaction was invalidated: ${result.code}`,
+          reason: `the transaction was invalidated: ${code}`,
           remedy: "send it again"
         })
     })
@@ -150,13 +173,13 @@ export const invokeCommand = (
 
 export const queryCommand = (
   place: Place,
-  name: string | undefined,
+  options: CallOptions,
   args: ReadonlyArray<string>,
   output: Output
 ): Effect.Effect<void, StepFailed | NetworkRefused> =>
   withGateway(place, (gateway, state) =>
     Effect.gen(function* () {
-      const payload = yield* gateway.evaluate(yield* chaincodeOf(state, name), args)
+      const payload = toText(yield* gateway.evaluate(yield* requestOf(state, options, args)))
       yield* say(output, payload, { event: "query", payload })
     })
   )

@@ -1,28 +1,77 @@
 /** The command line as data: what commander gives, checked. */
+import * as Effect from "effect/Effect"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { NetworkRefused } from "../errors.js"
 import type { NetworkOptions } from "../spec.js"
 
-const OptionalText = Schema.optional(Schema.String)
+/** A flag that may be absent. */
+const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+/** One sentence in place of the schema's own. */
+const wanting = (want: string) => ({ message: () => ({ message: want, override: true }) })
+
+const OptionalText = maybe(Schema.String)
+const OptionalFlag = maybe(Schema.Boolean)
+
+const number = (want: string, fits: (value: number) => boolean) => {
+  const Text = Schema.String.pipe(Schema.filter((text) => text.trim() !== "" && fits(Number(text)), wanting(want)))
+  return maybe(Schema.compose(Text, Schema.NumberFromString))
+}
+const within =
+  (least: number, most: number) =>
+  (value: number): boolean =>
+    Number.isInteger(value) && value >= least && value <= most
+const count = (most: number) => number(`want a count from 1 to ${most}`, within(1, most))
+
+/** A list of texts, or Fabric's `{"Args": […]}`. */
+const Arguments = Schema.parseJson(
+  Schema.Union(
+    Schema.Array(Schema.String),
+    Schema.transform(Schema.Struct({ Args: Schema.Array(Schema.String) }), Schema.Array(Schema.String), {
+      strict: true,
+      decode: ({ Args }) => Args,
+      encode: (Args) => ({ Args })
+    })
+  )
+).annotations(wanting('want a JSON list of texts, such as ["init","a","100"]'))
 
 /** Options that every command has. */
-export const CommonOptions = Schema.Struct({ dir: OptionalText, json: Schema.optional(Schema.Boolean) })
+export const CommonOptions = Schema.Struct({ dir: OptionalText, json: OptionalFlag })
+
+/** Options of `invoke` and `query`. */
+export const CallOptions = Schema.Struct({ ...CommonOptions.fields, name: OptionalText, identity: OptionalText })
 
 export const UpOptions = Schema.Struct({
   ...CommonOptions.fields,
   channel: OptionalText,
-  chaincode: Schema.optional(Schema.Array(Schema.String)),
-  orgs: Schema.optional(Schema.NumberFromString),
-  peers: Schema.optional(Schema.NumberFromString),
-  tls: Schema.optional(Schema.Union(Schema.Boolean, Schema.Literal("on", "off"))),
-  batchTimeout: Schema.optional(Schema.NumberFromString),
-  maxMessages: Schema.optional(Schema.NumberFromString),
-  basePort: Schema.optional(Schema.NumberFromString),
-  freePorts: Schema.optional(Schema.Boolean),
-  detach: Schema.optional(Schema.Boolean)
+  chaincode: maybe(Schema.Array(Schema.String)),
+  init: maybe(Arguments),
+  policy: OptionalText,
+  orgs: count(50),
+  peers: count(20),
+  tls: maybe(Schema.Union(Schema.Boolean, Schema.Literal("on", "off")).annotations(wanting("want on or off"))),
+  batchTimeout: number("want milliseconds, at least 1", (value) => value >= 1 && value <= 86_400_000),
+  maxMessages: count(1_000_000),
+  basePort: number("want a port from 1 to 65535", within(1, 65_535)),
+  freePorts: OptionalFlag,
+  detach: OptionalFlag
 })
 export type UpOptions = typeof UpOptions.Type
 
-/** In: the options of `up`, and the sample that runs when no chaincode is named. */
+/** `basePort` as it is typed. */
+const flag = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/** Checks a command's options; every fault is named by its flag. */
+export const decodeOptions = <A, I>(schema: Schema.Schema<A, I>, given: unknown): Effect.Effect<A, NetworkRefused> =>
+  Schema.decodeUnknown(schema, { errors: "all" })(given).pipe(
+    Effect.mapError((error) => {
+      const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
+      const texts = faults.map(({ message, path }) => `${flag(String(path[0] ?? ""))}: ${message}`)
+      return new NetworkRefused({ reason: [...new Set(texts)].join("; "), remedy: "see --help" })
+    })
+  )
+
+/** In: the options of `up`, and the folder of the sample that runs when no chaincode is named. */
 export const networkOptions = (options: UpOptions, sample: string): NetworkOptions => ({
   ...(options.dir === undefined ? {} : { dir: options.dir }),
   ...(options.channel === undefined ? {} : { channel: options.channel }),
@@ -30,5 +79,9 @@ export const networkOptions = (options: UpOptions, sample: string): NetworkOptio
   ...(options.maxMessages === undefined ? {} : { maxMessageCount: options.maxMessages }),
   tls: options.tls === true || options.tls === "on",
   orgs: Array.from({ length: options.orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: options.peers ?? 1 })),
-  chaincodes: (options.chaincode ?? [sample]).map((path) => ({ path }))
+  chaincodes: (options.chaincode ?? [sample]).map((path) => ({
+    path,
+    ...(options.init === undefined ? {} : { initArgs: options.init }),
+    ...(options.policy === undefined ? {} : { policy: options.policy })
+  }))
 })

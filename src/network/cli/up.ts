@@ -1,18 +1,20 @@
 /** `up`: everything from nothing to a first transaction, then blocks as they come. */
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { toText } from "../../wire/protoutil.js"
 import type { Environment } from "../environment.js"
-import { NetworkRefused, type NodeFailed, type StepFailed } from "../errors.js"
+import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { type RunningNetwork, up } from "../Network.js"
 import * as ProcessNodes from "../nodes/ProcessNodes.js"
-import { anyPorts, portList, requireFree, usualPorts } from "../ports.js"
-import { type NetworkSpec, networkSpec } from "../spec.js"
-import { isAlive, type NetworkState, readState, writeState } from "../state.js"
-import { networkOptions, type UpOptions } from "./options.js"
+import { portList, requireFree } from "../ports.js"
+import type { NetworkSpec } from "../spec.js"
+import { type NetworkState, writeState } from "../state.js"
+import type { UpOptions } from "./options.js"
 import { type Output, reporterOf, say, showBlock } from "./output.js"
+import { sampleFolder, settle } from "./settle.js"
 
 export interface World {
   readonly cwd: string
@@ -21,8 +23,10 @@ export interface World {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
+type Failure = NetworkRefused | NodeFailed | StepFailed
+
 /** What builds and runs chaincode may inherit. */
-const toolEnvironment = ({ environment }: World): Environment =>
+export const toolEnvironment = (environment: World["environment"]): Environment =>
   Object.fromEntries(
     ["PATH", "HOME", "GOPATH", "GOROOT", "GOCACHE", "GOMODCACHE", "JAVA_HOME", "TMPDIR"].flatMap((name) => {
       const value = environment[name]
@@ -34,93 +38,108 @@ const toolEnvironment = ({ environment }: World): Environment =>
 const inherited = ({ environment }: World): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(CORE|ORDERER)_/.test(name)))
 
-const stateOf = (spec: NetworkSpec, ports: NetworkState["ports"], pids: NetworkState["pids"]): NetworkState => ({
+const stateOf = (
+  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, tls }: NetworkSpec,
+  ports: NetworkState["ports"]
+): NetworkState => ({
   format: 1,
-  channel: spec.channel,
-  orgs: spec.orgs,
-  tls: spec.tls,
-  batchTimeoutMs: spec.batchTimeoutMs,
-  maxMessageCount: spec.maxMessageCount,
+  channel,
+  orgs,
+  tls,
+  batchTimeoutMs,
+  maxMessageCount,
   ports,
-  chaincodes: spec.chaincodes.map(({ name, version }) => ({ name, version })),
-  pids
+  chaincodes: chaincodes.map(({ initArgs, name, path, policy, version }) => ({
+    name,
+    version,
+    path,
+    initArgs,
+    ...(policy === undefined ? {} : { policy })
+  })),
+  pids: {}
 })
 
-/** The spec of this start: a folder that was used before keeps its channel, organisations, TLS and ports. */
-const settle = (options: UpOptions, world: World) =>
-  Effect.gen(function* () {
-    const sample = join(world.home, "samples", "chaincode", "assets")
-    const asked = yield* networkSpec(networkOptions(options, sample), world.cwd)
-    const state = yield* readState(asked.dir)
-    if (state === undefined) {
-      const peers = layout.peersOf(asked)
-      const ports = options.freePorts === true ? yield* anyPorts(peers) : usualPorts(peers, options.basePort)
-      return { spec: asked, ports }
-    }
-    const running = Object.entries(state.pids).filter(([, pid]) => isAlive(pid))
-    if (running.length > 0)
-      return yield* new NetworkRefused({
-        reason: `the network in ${asked.dir} is up (${running.map(([name]) => name).join(", ")})`,
-        remedy: "stop it with `down`, or choose another folder with --dir"
-      })
-    const { batchTimeoutMs, channel, maxMessageCount, orgs, ports, tls } = state
-    return { spec: { ...asked, batchTimeoutMs, channel, maxMessageCount, orgs, tls }, ports }
-  })
-
 /** The sample's transaction: shows that the network works. */
-const firstTransaction = (network: RunningNetwork, output: Output): Effect.Effect<void, StepFailed> =>
+const firstTransaction = (network: RunningNetwork, home: string, output: Output): Effect.Effect<void, StepFailed> =>
   Effect.gen(function* () {
-    const sample = network.spec.chaincodes.find(({ name }) => name === "assets")
-    if (sample === undefined) return
     const started = yield* Clock.currentTimeMillis
+    const chaincode = basename(sampleFolder(home))
     const id = `asset-${started}`
-    const { block, code, txId } = yield* network.gateway.submit(sample.name, ["create", id, "blue", "Tomoko", "300"])
-    const answer = yield* network.gateway.evaluate(sample.name, ["read", id])
+    const args = ["CreateAsset", id, "blue", "5", "Tomoko", "300"]
+    const { block, code, txId } = yield* network.gateway.submit({ chaincode, args })
+    const answer = toText(yield* network.gateway.evaluate({ chaincode, args: ["ReadAsset", id] }))
     yield* reporterOf(output).step(
       `transaction ${txId.slice(0, 12)} ${code} in block ${block}; query: ${answer}`,
       (yield* Clock.currentTimeMillis) - started
     )
   })
 
+/** Blocks as they come, until a node ends. */
 const follow = (network: RunningNetwork, output: Output): Effect.Effect<never, NodeFailed | StepFailed> =>
   Effect.raceFirst(
-    network.gateway.blocks(showBlock(output)),
-    Effect.raceAll(network.nodes.map(({ failure }) => failure))
+    Effect.raceAll(network.nodes.map(({ failure }) => failure)),
+    // a node that ends breaks the stream too, a moment before its end is known
+    Effect.catchAll(network.gateway.blocks(showBlock(output)), (error) => Effect.delay(Effect.fail(error), "2 seconds"))
   )
 
-export const upCommand = (
-  options: UpOptions,
-  world: World,
-  output: Output
-): Effect.Effect<void, NetworkRefused | NodeFailed | StepFailed> =>
+const summary = ({ ports, spec }: RunningNetwork, milliseconds: number, detach: boolean): string =>
+  [
+    `network is up after ${milliseconds} ms: orderer 127.0.0.1:${ports.orderer}, ${Object.entries(ports.peers)
+      .map(([host, { peer }]) => `${host} 127.0.0.1:${peer}`)
+      .join(", ")}`,
+    `  connection profile  ${spec.orgs.map((org) => layout.profileFile(spec.dir, org)).join(", ")}`,
+    `  wallet              ${layout.walletFolder(spec.dir)}`,
+    `  logs                ${join(spec.dir, "logs")}`,
+    detach ? "It runs until `down`." : "Blocks are shown as they come; Ctrl-C stops the network."
+  ].join("\n")
+
+export const upCommand = (options: UpOptions, world: World, output: Output): Effect.Effect<void, Failure> =>
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
-    const { ports, spec } = yield* settle(options, world)
+    const { ports, sample, spec } = yield* settle(options, world)
     for (const [port, what] of portList(ports)) yield* requireFree(port, what)
-    yield* writeState(spec.dir, stateOf(spec, ports, {}))
+    let state = stateOf(spec, ports)
+    const keep = (change: Partial<NetworkState>) =>
+      Effect.suspend(() => {
+        state = { ...state, ...change }
+        return writeState(spec.dir, state)
+      })
     const detach = options.detach === true
-    const environment = { configDir: join(world.home, "config"), toolEnvironment: toolEnvironment(world) }
-    const nodes = ProcessNodes.layer({ home: world.home, inherited: inherited(world), detach })
+    yield* keep(detach ? {} : { supervisor: process.pid })
+    const environment = {
+      configDir: join(world.home, "config"),
+      toolEnvironment: toolEnvironment(world.environment)
+    }
+    const nodes = ProcessNodes.layer({
+      home: world.home,
+      inherited: inherited(world),
+      detach,
+      observer: {
+        started: (name, pid) => Effect.ignore(keep({ pids: { ...state.pids, [name]: pid } })),
+        stopped: (name) =>
+          Effect.zipRight(
+            Effect.ignore(
+              Effect.suspend(() => {
+                const { [name]: _gone, ...pids } = state.pids
+                return keep({ pids })
+              })
+            ),
+            say(output, `stopped ${name}`, { event: "stopped", node: name })
+          )
+      }
+    })
 
-    const body: Effect.Effect<void, NetworkRefused | NodeFailed | StepFailed, Scope.Scope> = Effect.gen(function* () {
+    const body: Effect.Effect<void, Failure, Scope.Scope> = Effect.gen(function* () {
       const network = yield* up(spec, ports, environment, reporterOf(output)).pipe(Effect.provide(nodes))
-      const pids = Object.fromEntries(network.nodes.map(({ name, pid }) => [name, pid]))
-      yield* writeState(spec.dir, stateOf(spec, ports, pids))
-      if (!detach) yield* Effect.addFinalizer(() => Effect.ignore(writeState(spec.dir, stateOf(spec, ports, {}))))
-      yield* firstTransaction(network, output)
+      if (sample) yield* firstTransaction(network, world.home, output)
       const total = (yield* Clock.currentTimeMillis) - started
-      yield* say(
-        output,
-        [
-          `network is up after ${total} ms: orderer 127.0.0.1:${ports.orderer}, ${Object.entries(ports.peers)
-            .map(([host, { peer }]) => `${host} 127.0.0.1:${peer}`)
-            .join(", ")}`,
-          `  connection profile  ${spec.orgs.map((org) => layout.profileFile(spec.dir, org)).join(", ")}`,
-          `  wallet              ${layout.walletFolder(spec.dir)}`,
-          `  logs                ${join(spec.dir, "logs")}`
-        ].join("\n"),
-        { event: "up", milliseconds: total, dir: spec.dir, channel: spec.channel, ports }
-      )
+      yield* say(output, summary(network, total, detach), {
+        event: "up",
+        milliseconds: total,
+        dir: spec.dir,
+        channel: spec.channel,
+        ports
+      })
       if (!detach) yield* follow(network, output)
     })
     yield* Effect.scoped(body)

@@ -3,16 +3,18 @@
  * only us and the nodes are stopped in order.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
+import { closeSync, openSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { closing } from "../../runtime/closing.js"
 import { connect } from "../../transport/index.js"
 import { NodeFailed } from "../errors.js"
+import { makeFolder } from "../folders.js"
 import { type NodeRequest, Nodes, type RunningNode } from "./Nodes.js"
 
 export interface ProcessNodesOptions {
@@ -20,8 +22,13 @@ export interface ProcessNodesOptions {
   readonly home: string
   /** What the nodes inherit besides their own variables. */
   readonly inherited: Readonly<Record<string, string | undefined>>
-  /** Leave the nodes running when the scope closes (`--detach`). */
+  /** Leave the nodes running when the scope closes without a failure (`--detach`). */
   readonly detach: boolean
+  /** Told of each process. */
+  readonly observer: {
+    readonly started: (name: string, pid: number) => Effect.Effect<void>
+    readonly stopped: (name: string) => Effect.Effect<void>
+  }
 }
 
 const START = "30 seconds"
@@ -42,22 +49,15 @@ const ended = (child: ChildProcess): boolean => child.exitCode !== null || child
 
 /** SIGTERM, and SIGKILL when that is not heard. */
 const stop = (child: ChildProcess, name: string): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (ended(child)) return Effect.void
-    return Effect.zipRight(
-      closing(
-        name,
-        () =>
-          new Promise<void>((resolve) => {
-            child.once("exit", () => resolve())
-            child.kill("SIGTERM")
-          }),
-        STOP
-      ),
-      Effect.sync(() => {
-        if (!ended(child)) child.kill("SIGKILL")
+  Effect.gen(function* () {
+    if (ended(child)) return
+    const exit = () =>
+      new Promise<void>((resolve) => {
+        child.once("exit", () => resolve())
+        child.kill("SIGTERM")
       })
-    )
+    yield* closing(name, exit, STOP)
+    if (!ended(child)) child.kill("SIGKILL")
   })
 
 const start = (
@@ -74,7 +74,7 @@ const start = (
     const child = yield* Effect.acquireRelease(
       Effect.try({
         try: () => {
-          mkdirSync(dirname(log), { recursive: true })
+          makeFolder(dirname(log))
           const out = openSync(log, "a")
           try {
             return spawn(process.execPath, [join(options.home, launcher), ...args], {
@@ -93,13 +93,22 @@ const start = (
             log
           })
       }),
-      (made) => (options.detach ? Effect.sync(() => made.unref()) : stop(made, name))
+      (made, exit) =>
+        options.detach && Exit.isSuccess(exit)
+          ? Effect.sync(() => made.unref())
+          : Effect.zipRight(stop(made, name), options.observer.stopped(name))
     )
     child.on("error", (error) => fail(`could not be started: ${error.message}`))
     child.on("exit", (code, signal) => fail(`ended with ${signal ?? code}: ${lastLines(log)}`))
+    yield* options.observer.started(name, child.pid ?? 0)
     // the port answers before the service does: the node is up once a connection is ready
     const ready = Effect.scoped(
-      connect(`127.0.0.1:${port}`, { connectTimeout: START, patient: true, ...tlsOf(request) })
+      connect(`127.0.0.1:${port}`, {
+        connectTimeout: START,
+        patient: true,
+        reconnect: { initial: "20 millis", max: "50 millis" },
+        ...tlsOf(request)
+      })
     )
     yield* Effect.raceFirst(
       Effect.mapError(

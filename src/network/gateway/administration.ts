@@ -1,0 +1,149 @@
+/** The steps that an administrator would take with Fabric's command line: channel, joins, chaincode. */
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schedule from "effect/Schedule"
+import { broadcast, configUpdateEnvelope, fetchBlock, moment, query, system } from "../../client/index.js"
+import type { Signer } from "../../msp/index.js"
+import { parsePolicy } from "../../policy/index.js"
+import { common, protos } from "../../wire/index.js"
+import { StepFailed } from "../errors.js"
+import * as layout from "../layout.js"
+import type { ChaincodeSpec, CollectionOptions, NetworkSpec } from "../spec.js"
+import type { Commits } from "./Commits.js"
+import type { Connections } from "./connections.js"
+import { failing, LONG } from "./failing.js"
+import { codeName, commitThrough } from "./transactions.js"
+
+export interface Administration {
+  /** Creates the channel and waits until the orderer delivers it. */
+  readonly createChannel: Effect.Effect<"created" | "exists", StepFailed>
+  /** Has all peers join; gives the hosts that had not yet. */
+  readonly join: Effect.Effect<ReadonlyArray<string>, StepFailed>
+  /** Installs on all peers that do not have it. In: a package as `lscc` takes it. */
+  readonly install: (chaincode: ChaincodeSpec, packageBytes: Uint8Array) => Effect.Effect<void, StepFailed>
+  /** Instantiates, or upgrades when another version is there; nothing when this one is. */
+  readonly instantiate: (
+    chaincode: ChaincodeSpec,
+    specBytes: Uint8Array
+  ) => Effect.Effect<"instantiated" | "upgraded" | "exists", StepFailed>
+}
+
+/** How often and how long a new channel is asked for. */
+const channelSchedule = Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(500))
+
+const collectionPackage = (collections: ReadonlyArray<CollectionOptions>): Either.Either<Uint8Array, Error> =>
+  Either.gen(function* () {
+    const config = []
+    for (const {
+      name,
+      policy,
+      requiredPeerCount,
+      maxPeerCount,
+      blockToLive = 0,
+      memberOnlyRead = false
+    } of collections)
+      config.push({
+        staticCollectionConfig: {
+          name,
+          memberOrgsPolicy: { signaturePolicy: yield* parsePolicy(policy) },
+          requiredPeerCount,
+          maximumPeerCount: maxPeerCount,
+          blockToLive: BigInt(blockToLive),
+          memberOnlyRead
+        }
+      })
+    return common.CollectionConfigPackage.encode({ config })
+  })
+
+export const makeAdministration = (spec: NetworkSpec, connections: Connections, commits: Commits): Administration => {
+  const { admin, orderer } = connections
+  const peers = layout.peersOf(spec)
+  const commit = commitThrough(connections, commits)
+
+  const call = (host: string, signer: Signer, channelId: string, request: system.SystemCall) =>
+    Effect.flatMap(connections.peer(host), (peer) => query(peer, { channelId, signer, ...request }, { deadline: LONG }))
+
+  // ---- Channel ----
+
+  const firstBlock = Effect.gen(function* () {
+    const seek = { start: 0n, stop: 0n, failIfNotReady: true }
+    return yield* fetchBlock(yield* orderer, { channelId: spec.channel, signer: yield* admin(), seek })
+  })
+
+  const createChannel: Administration["createChannel"] = Effect.gen(function* () {
+    const known = yield* Effect.either(firstBlock)
+    if (Either.isRight(known)) return "exists" as const
+    if (known.left._tag !== "DeliverEnded") return yield* known.left
+    const template = common.Envelope.decode(readFileSync(layout.channelFile(spec.dir, spec.channel)))
+    const update = common.ConfigUpdateEnvelope.decode(common.Payload.decode(template.payload).data).configUpdate
+    const signers = yield* Effect.forEach(spec.orgs, (org) => admin(org))
+    // one nonce for the envelope and one for each signature, drawn here: the maker is pure
+    const moments = yield* Effect.forEach([undefined, ...signers], () => moment)
+    const first = yield* moment
+    const envelope = configUpdateEnvelope(spec.channel, update, signers, yield* admin(), () => moments.pop() ?? first)
+    yield* broadcast(yield* orderer, envelope)
+    // the channel is there once its first block can be read
+    yield* Effect.retry(firstBlock, { schedule: channelSchedule, while: ({ _tag }) => _tag === "DeliverEnded" })
+    return "created" as const
+  }).pipe(failing("create channel"))
+
+  const joinOne = (block: Uint8Array) => (place: layout.PeerPlace) =>
+    Effect.gen(function* () {
+      const signer = yield* admin(place.org)
+      const known = protos.ChannelQueryResponse.decode(
+        (yield* call(place.host, signer, "", system.getChannels)).payload
+      )
+      if (known.channels.some(({ channelId }) => channelId === spec.channel)) return []
+      yield* call(place.host, signer, "", system.joinChannel(block))
+      return [place.host]
+    })
+
+  const join: Administration["join"] = Effect.gen(function* () {
+    const block = yield* firstBlock
+    return (yield* Effect.forEach(peers, joinOne(block), { concurrency: 4 })).flat()
+  }).pipe(failing("join channel"))
+
+  // ---- Chaincode ----
+
+  const install: Administration["install"] = ({ name, version }, packageBytes) =>
+    Effect.forEach(
+      peers,
+      ({ host, org }) =>
+        Effect.gen(function* () {
+          const signer = yield* admin(org)
+          const { payload } = yield* call(host, signer, "", system.getInstalledChaincodes)
+          if (system.lists(protos.ChaincodeQueryResponse.decode(payload), name, version)) return
+          yield* call(host, signer, "", system.install(packageBytes))
+        }),
+      { concurrency: 4, discard: true }
+    ).pipe(failing(`install ${name}`))
+
+  const instantiate: Administration["instantiate"] = ({ collections, name, policy, version }, specBytes) =>
+    Effect.gen(function* () {
+      const signer = yield* admin()
+      const [first] = peers
+      const { payload } = yield* call(first?.host ?? "", signer, spec.channel, system.getChaincodes)
+      const known = protos.ChaincodeQueryResponse.decode(payload)
+      if (system.lists(known, name, version)) return "exists" as const
+      const action = known.chaincodes.some((other) => other.name === name) ? "upgrade" : "deploy"
+      const request = system.deploy(action, {
+        channelId: spec.channel,
+        spec: specBytes,
+        ...(policy === undefined
+          ? {}
+          : { endorsementPolicy: common.SignaturePolicyEnvelope.encode(yield* parsePolicy(policy)) }),
+        ...(collections === undefined ? {} : { collections: yield* collectionPackage(collections) })
+      })
+      const parts = { channelId: spec.channel, signer, ...request }
+      const { code } = yield* commit(
+        parts,
+        Effect.map(connections.firstPeer(), (peer) => [peer])
+      )
+      if (code !== protos.TxValidationCode.VALID)
+        return yield* new StepFailed({ step: `${action} ${name}`, reason: codeName(code), cause: code })
+      return action === "deploy" ? ("instantiated" as const) : ("upgraded" as const)
+    }).pipe(failing(`instantiate ${name}`))
+
+  return { createChannel, join, install, instantiate }
+}
