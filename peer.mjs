@@ -14,5 +14,12 @@ if (!existsSync(entry)) {
 }
 const { main } = await import(entry.href)
 process.exit(
-  await main({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd(), kill: (code) => process.exit(code) })
+  await main({
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    kill: (code) => process.exit(code)
+  })
 )

@@ -22,15 +22,10 @@ export interface MainOptions {
   readonly argv: ReadonlyArray<string>
   readonly env: Environment
   readonly cwd: string
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
-}
-
-const stderr = (text: string): void => {
-  process.stderr.write(text)
-}
-const stdout = (text: string): void => {
-  process.stdout.write(text)
 }
 
 const cmd = Log.module("nodeCmd", "serve")
@@ -65,11 +60,11 @@ const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: 
     Effect.flatMap(Vital.Vital, ({ failure }) => failure),
     node
   )
-  return Program.run(program, { log, write: stderr, kill: options.kill })
+  return Program.run(program, { log, write: options.stderr, kill: options.kill })
 }
 
 const start = async (devMode: boolean, options: MainOptions): Promise<number> => {
-  const { cwd, env } = options
+  const { cwd, env, stderr } = options
   const made = Log.make({
     spec: env.FABRIC_LOGGING_SPEC ?? "",
     format: env.FABRIC_LOGGING_FORMAT ?? "",
@@ -92,6 +87,7 @@ const start = async (devMode: boolean, options: MainOptions): Promise<number> =>
 }
 
 export const main = (options: MainOptions): Promise<number> => {
+  const { stderr, stdout } = options
   const command = parseCommandLine(options.argv)
   switch (command._tag) {
     case "Refused":
