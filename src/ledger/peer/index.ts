@@ -14,3 +14,4 @@ export {
   type TxProcessor,
   type TxProcessors
 } from "./processors.js"
+export { clearPreResetHeights, preResetHeights, RollbackRefused, resetLedgers, rollbackLedger } from "./reset.js"
