@@ -61,6 +61,8 @@ export class ContainerRuntime extends Context.Tag("chaincode/runtimes/ContainerR
     readonly stopAll: Effect.Effect<void>
     /** Waits for the end of a started chaincode: its exit code, 128 + n for signal n. */
     readonly wait: (chaincode: ChaincodeRef) => Effect.Effect<number, NotRunning>
+    /** Whether a debugger is attached to `name:version`: its executions then have no limit. */
+    readonly debugged?: (chaincode: string) => boolean
     /** Why the runtime cannot work at the moment; succeeds when it can. */
     readonly healthy: Effect.Effect<void, StartFailed>
   }

@@ -47,6 +47,8 @@ export interface HandlerServices {
   /** Runs an effect in the scope of the service. */
   readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly timer: Timer
+  /** Whether a debugger is attached to the chaincode: executions then have no limit. */
+  readonly debugged: (chaincode: string) => boolean
   /** Milliseconds, monotonic. */
   readonly now: () => number
   /** Milliseconds between KEEPALIVE messages, 0 for none (T4). */
@@ -147,13 +149,16 @@ export class Handler {
       if (context === undefined) return resume(failure("exists", existsText(params)))
       const terminated = (): void => finish(failure("stream", "chaincode stream terminated"))
       this.waiters.add(terminated)
-      const cancelTimer =
-        timeout === undefined
-          ? () => {}
-          : this.services.timer(timeout, () => {
-              this.services.metrics.executeTimeouts.with({ chaincode: this.chaincode }).add(1)
-              finish(failure("timeout", "timeout expired while executing transaction"))
-            })
+      let cancelTimer = () => {}
+      const limit = (): void => {
+        if (timeout === undefined) return
+        cancelTimer = this.services.timer(timeout, () => {
+          if (this.services.debugged(this.chaincode)) return limit()
+          this.services.metrics.executeTimeouts.with({ chaincode: this.chaincode }).add(1)
+          finish(failure("timeout", "timeout expired while executing transaction"))
+        })
+      }
+      limit()
       const leave = (): void => {
         cancelTimer()
         this.waiters.delete(terminated)

@@ -305,6 +305,7 @@ export const make = (settings: ChaincodeSettings) =>
       }),
       fork: (effect: Effect.Effect<void>) => fork(effect, { scope }),
       timer: realTimer,
+      debugged: runtime.debugged ?? (() => false),
       now,
       keepalive: settings.keepalive,
       log: handlerLog

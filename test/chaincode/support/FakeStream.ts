@@ -79,6 +79,7 @@ export interface FakePeerOptions {
   readonly metrics?: MetricsShape
   readonly applications?: ApplicationConfigs["Type"]
   readonly invoke?: HandlerServices["invoke"]
+  readonly debugged?: () => boolean
 }
 
 /** Handlers as the service makes them, with a clock that stands still until told. */
@@ -110,6 +111,7 @@ export const fakePeer = (options: FakePeerOptions = {}): FakePeer => {
       }
     },
     now: () => time,
+    debugged: () => options.debugged?.() ?? false,
     keepalive: options.keepalive ?? 0,
     log: { enabled: () => true, debug: line, info: line, warning: line, error: line }
   }

@@ -10,9 +10,11 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { closingEffect } from "../../../runtime/closing.js"
 import * as Log from "../../../runtime/Log.js"
 import { canonicalName } from "../../text.js"
@@ -20,14 +22,16 @@ import type { ChaincodeRef, LaunchRequest } from "../ContainerRuntime.js"
 import { ContainerRuntime, NotRunning, type StartFailed } from "../ContainerRuntime.js"
 import { containerName, fileNameOf, type NameParts } from "../names.js"
 import { prepareGo, prepareJava } from "./buildCompiled.js"
-import { prepareNode } from "./buildNode.js"
+import { prepareInPlace, prepareNode } from "./buildNode.js"
 import { type BuildError, type BuildOptions, type Prepared, refuse } from "./builds.js"
+import { type DebugPort, openDebugPort } from "./DebugPort.js"
 import { chaincodeEnvironment, type Environment } from "./environment.js"
 import type { DiskFailed } from "./errors.js"
 import { disk } from "./errors.js"
 import { Folders } from "./Folders.js"
 import { endLeftover, type ProcessMark, startTimeOf } from "./owner.js"
 import { type ProcessLimits, type Supervised, supervise } from "./Supervised.js"
+import { onChange, watchedFolder } from "./watch.js"
 
 export interface ProcessRuntimeOptions extends NameParts {
   /** A folder below the peer's, the launcher's own. */
@@ -41,6 +45,10 @@ export interface ProcessRuntimeOptions extends NameParts {
   /** A folder of Go binaries made beforehand; see builds.ts. */
   readonly prebuilt?: string
   readonly crashLoop?: CrashLoopLimit
+  /** `chaincode.watch`; see watch.ts. */
+  readonly watch?: boolean
+  /** A debugger port for each Node chaincode: this one for the first, the next ones up for others; 0 takes any. */
+  readonly inspect?: number
 }
 
 /** After `exits` ends within `window` a chaincode is not started again before `pause` has passed. */
@@ -65,6 +73,9 @@ const log = Log.module("chaincode.process")
 const GRACE = Duration.millis(1500)
 
 interface Running {
+  readonly debugPort: DebugPort | undefined
+  /** What belongs to this process alone: its debugger port, the watch on its folder. */
+  readonly scope: Scope.CloseableScope
   readonly key: string
   readonly file: string
   readonly process: Supervised
@@ -118,6 +129,9 @@ class ProcessRuntime {
     })
   }
 
+  /** Whether a debugger is attached to the chaincode. */
+  readonly debugged = (chaincode: string): boolean => this.running.get(chaincode)?.debugPort?.attached() ?? false
+
   readonly wait = (chaincode: ChaincodeRef): Effect.Effect<number, NotRunning> =>
     Effect.suspend(() => {
       const key = canonicalName(chaincode.name, chaincode.version)
@@ -162,11 +176,15 @@ class ProcessRuntime {
   }
 
   private prepare(request: LaunchRequest): Effect.Effect<Prepared, BuildError> {
-    const { environment, gid, prebuilt, uid } = this.options
+    const { environment, gid, prebuilt, uid, watch } = this.options
     const options: BuildOptions = { folders: this.folders, environment, prebuilt: prebuilt ?? "", uid, gid }
     switch (request.type) {
       case "NODE":
-        return prepareNode(request, options)
+        if (watch !== true) return prepareNode(request, options)
+        return Effect.flatMap(
+          Effect.promise(() => watchedFolder(request)),
+          (folder) => (folder === undefined ? prepareNode(request, options) : prepareInPlace(request, options, folder))
+        )
       case "GOLANG":
         return prepareGo(request, options)
       case "JAVA":
@@ -184,6 +202,19 @@ class ProcessRuntime {
   // ---- Running ---------------------------------------------------------------------------------------------------
 
   private spawn(request: LaunchRequest, prepared: Prepared): Effect.Effect<void, StartFailed | DiskFailed> {
+    return Effect.flatMap(Scope.fork(this.scope, ExecutionStrategy.sequential), (scope) =>
+      this.spawnIn(request, prepared, scope).pipe(
+        Effect.onError(() => Scope.close(scope, Exit.void)),
+        Effect.uninterruptible // between the start and its entry in the books nothing may come
+      )
+    )
+  }
+
+  private spawnIn(
+    request: LaunchRequest,
+    prepared: Prepared,
+    scope: Scope.CloseableScope
+  ): Effect.Effect<void, StartFailed | DiskFailed> {
     return Effect.gen(this, function* () {
       const { options } = this
       const { name, version } = request
@@ -192,18 +223,23 @@ class ProcessRuntime {
       this.starts += 1
       const file = `${fileNameOf(options, name, version)}-${this.starts}`
       const environment = yield* this.environmentOf(request, file)
+      const debugPort = yield* Scope.extend(this.debugPortOf(request), scope)
       const lines = yield* Log.module(`peer.chaincode.${containerName(options, name, version)}`).sync
       const started = yield* supervise({
         chaincode: key,
         command: prepared.command,
         directory: prepared.directory,
-        environment: { ...environment, ...prepared.environment },
+        environment: {
+          ...environment,
+          ...prepared.environment,
+          ...(debugPort === undefined ? {} : { NODE_OPTIONS: `--inspect=127.0.0.1:${debugPort.innerPort}` })
+        },
         uid: options.uid,
         gid: options.gid,
         limits: options.limits ?? {},
         log: lines
       })
-      const running: Running = { key, file, process: started, alive: true, stopping: false }
+      const running: Running = { debugPort, scope, key, file, process: started, alive: true, stopping: false }
       this.running.set(key, running)
       yield* this.watch(running).pipe(Effect.interruptible, Effect.forkIn(this.scope))
       const startTime = yield* Effect.promise(() => startTimeOf(started.pid))
@@ -211,8 +247,35 @@ class ProcessRuntime {
         const content: ProcessMark = { pid: started.pid, startTime }
         yield* disk(() => fs.writeFile(this.markOf(file), JSON.stringify(content), { mode: 0o600 }))
       }
+      if (prepared.inPlace === true) yield* this.restartOnChange(running, prepared.directory)
       yield* log.info(`Started chaincode ${key}`, { pid: started.pid })
-    }).pipe(Effect.uninterruptible) // between the start and its entry in the books nothing may come
+    })
+  }
+
+  private debugPortOf({ name, type, version }: LaunchRequest) {
+    return Effect.gen(this, function* () {
+      const { inspect } = this.options
+      if (inspect === undefined || type !== "NODE") return undefined
+      const taken = [...this.running.values()].filter(({ alive, debugPort }) => alive && debugPort !== undefined).length
+      const debugPort = yield* openDebugPort(canonicalName(name, version), inspect === 0 ? 0 : inspect + taken)
+      yield* log.info(`Debuggers of chaincode ${name}:${version} connect to 127.0.0.1:${debugPort.port}`)
+      return debugPort
+    })
+  }
+
+  private restartOnChange(running: Running, folder: string): Effect.Effect<void> {
+    const { key } = running
+    return Effect.gen(this, function* () {
+      const { info } = yield* log.sync
+      const end = () => {
+        if (!running.alive || running.stopping) return
+        info(`Chaincode ${key} has changed in ${folder}: it ends, the next invocation starts it anew`)
+        running.stopping = true
+        running.process.signal("SIGKILL")
+      }
+      yield* Scope.extend(onChange(folder, end), running.scope)
+      yield* log.warning(`Chaincode ${key} runs in ${folder}, not from its package (chaincode.watch)`)
+    })
   }
 
   private markOf(file: string): string {
@@ -252,7 +315,7 @@ class ProcessRuntime {
         await fs.rm(this.markOf(running.file), { force: true })
         await this.folders.removePrivateFiles(running.file)
       }
-      return Effect.ignore(disk(remove))
+      return Effect.zipRight(Scope.close(running.scope, Exit.void), Effect.ignore(disk(remove)))
     })
   }
 
@@ -341,6 +404,7 @@ export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRunt
         stop: runtime.stop,
         stopAll: runtime.stopAll,
         wait: runtime.wait,
+        debugged: runtime.debugged,
         healthy: Effect.void
       })
     })

@@ -92,8 +92,27 @@ export const prepareNode = (request: LaunchRequest, options: BuildOptions): Effe
     return yield* nodeCommand(request, options, directory)
   })
 
+/** A Node project run where it lies; dependencies are installed there when there are none yet. */
+export const prepareInPlace = (
+  request: LaunchRequest,
+  options: BuildOptions,
+  folder: string
+): Effect.Effect<Prepared, BuildError> =>
+  Effect.gen(function* () {
+    const project = yield* readProject(request, folder)
+    const there = yield* disk(() => fs.readdir(folder))
+    if (project.hasDependencies && !there.includes("node_modules")) {
+      yield* install(
+        options,
+        folder,
+        LOCK_FILES.some((file) => there.includes(file))
+      )
+    }
+    return { ...(yield* nodeCommand(request, options, folder)), inPlace: true }
+  })
+
 /** The start command of the Node project in a folder whose dependencies are installed. */
-export const nodeCommand = (
+const nodeCommand = (
   request: LaunchRequest,
   options: Pick<BuildOptions, "environment">,
   directory: string

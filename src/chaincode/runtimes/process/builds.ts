@@ -22,6 +22,8 @@ export interface Prepared {
   readonly directory: string
   /** Replaces what the chaincode's environment says. */
   readonly environment: Environment
+  /** It runs in the folder it was installed from and is restarted when that changes. */
+  readonly inPlace?: boolean
 }
 
 export interface BuildOptions extends User {
