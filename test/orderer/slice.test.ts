@@ -73,12 +73,18 @@ describe("the orderer on the recorded genesis block", () => {
             texts.map((text) => message(user, "mychannel", text))
           )
           expect(answers).toEqual(texts.map(() => ({ status: 200, info: "" })))
-          yield* waitForHeight(node, "mychannel", 4n)
-          return (yield* deliverAll(node.client, seekMessage(user, "mychannel", 0n, 3n))).blocks
+          // full blocks are cut at once, what is left when its time is over: how many blocks depends on the machine
+          for (let height = 2n; ; height++) {
+            yield* waitForHeight(node, "mychannel", height)
+            const { blocks } = yield* deliverAll(node.client, seekMessage(user, "mychannel", 0n, height - 1n))
+            if (textsOf(blocks.slice(1)).length >= texts.length) return blocks
+          }
         })
       )
-      expect(numbersOf(first)).toEqual([0, 1, 2, 3])
-      expect(first.map((bytes) => common.Block.decode(bytes).data?.data.length)).toEqual([1, 100, 100, 50])
+      expect(numbersOf(first)).toEqual(first.map((_, i) => i))
+      const [config, ...sizes] = first.map((bytes) => common.Block.decode(bytes).data?.data.length ?? 0)
+      expect(config).toBe(1)
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(100)
       expect(textsOf(first.slice(1))).toEqual(texts)
       const again = yield* startNode({ folder })
       const { blocks } = yield* deliverAll(again.client, seekMessage(user, "mychannel", 0n, "newest"))
