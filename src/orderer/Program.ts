@@ -132,7 +132,7 @@ export const layer = (config: OrdererConfig, surroundings: Surroundings) =>
       )
     ),
     Layer.provideMerge(
-      Channels.consenters.pipe(stage("consenters", { remedy: "see the Kafka section of orderer.yaml" }))
+      Channels.consenters(config.kafka).pipe(stage("consenters", { remedy: "see the Kafka section of orderer.yaml" }))
     ),
     Layer.provideMerge(CertificateExpiry.layer.pipe(stage("certificate expiry", { remedy: "renew the certificates" }))),
     Layer.provideMerge(ClientRoots.layer.pipe(stage("client roots", { remedy: "see General.TLS.ClientRootCAs" }))),

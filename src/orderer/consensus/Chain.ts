@@ -39,6 +39,8 @@ export interface Chain {
   readonly configure: (config: Ordering) => Effect.Effect<void, NotReady>
   /** Done while the chain cannot vouch for its height; replaced by a new one when it can again. */
   readonly errored: () => Deferred.Deferred<void>
+  /** The name of the chain's health check; the channel's unless given. */
+  readonly healthComponent?: string
   /** What is wrong with the chain, for the health check; undefined when nothing is. */
   readonly health: Effect.Effect<string | undefined>
 }

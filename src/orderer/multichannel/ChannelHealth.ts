@@ -17,6 +17,12 @@ export class ChannelHealth {
     return undefined
   }
 
+  /** The first fault of the others than `part`. */
+  reasonBeside(part: string): string | undefined {
+    for (const [failed, reason] of this.faults) if (failed !== part) return reason
+    return undefined
+  }
+
   /** The fault of one part, if it has one. */
   faultOf(part: string): string | undefined {
     return this.faults.get(part)

@@ -13,6 +13,8 @@ import * as Log from "../../runtime/Log.js"
 import { Metrics } from "../../runtime/Metrics.js"
 import { declareCutterMetrics } from "../blockcutter/metrics.js"
 import { Consenters } from "../consensus/Chain.js"
+import type { KafkaSettings } from "../consensus/kafka/client.js"
+import { makeKafkaConsenter } from "../consensus/kafka/KafkaConsenter.js"
 import { soloConsenter } from "../consensus/solo/SoloChain.js"
 import type { ChainSupport } from "../multichannel/ChainSupport.js"
 import { makeRegistrar, Registrar } from "../multichannel/Registrar.js"
@@ -22,8 +24,19 @@ import { SystemLedger } from "./SystemLedger.js"
 
 const log = Log.module("orderer.common.server")
 
-/** The mechanisms that this node has; a channel of another type (etcdraft) is refused by name. */
-export const consenters: Layer.Layer<Consenters> = Layer.succeed(Consenters, new Map([["solo", soloConsenter]]))
+/** The mechanisms that this node has; a channel of another type (etcdraft) is refused by name. In: the section Kafka. */
+export const consenters = (kafka: KafkaSettings): Layer.Layer<Consenters, StartFailed, Metrics> =>
+  Layer.scoped(
+    Consenters,
+    Effect.map(
+      Effect.mapError(makeKafkaConsenter(kafka), (cause) => new StartFailed({ detail: cause.message, cause })),
+      (kafkaConsenter) =>
+        new Map([
+          ["solo", soloConsenter],
+          ["kafka", kafkaConsenter]
+        ])
+    )
+  )
 
 export interface ChannelsOptions {
   /** False with General.Authentication.NoExpirationChecks. */
@@ -52,7 +65,7 @@ export const layer = (
           ? Effect.void
           : operations.value
               .registerChecker(
-                channelId,
+                chain.healthComponent ?? channelId,
                 Effect.flatMap(chain.health, (reason) => (reason === undefined ? Effect.void : Effect.fail(reason)))
               )
               .pipe(Effect.catchAll(({ message }) => log.warning(message)))
