@@ -24,11 +24,12 @@ export const firstMessageFault = (
   }
 }
 
-/** Opens a handler behind the check of the first message. */
+/** Opens a handler behind the check of the first message; `refused` is told why one was turned away. */
 export const authenticated = (
   authenticator: Authenticator,
   call: ServerCall,
-  open: (stream: ChaincodeStream) => CallEvents
+  open: (stream: ChaincodeStream) => CallEvents,
+  refused: (reason: string) => void
 ): CallEvents => {
   let handler: CallEvents | undefined
   call.read()
@@ -36,7 +37,10 @@ export const authenticated = (
     message: (bytes) => {
       if (handler === undefined) {
         const fault = firstMessageFault(authenticator, bytes, call.info.clientCertificateDer)
-        if (fault !== undefined) return call.fail(new Error(fault))
+        if (fault !== undefined) {
+          refused(fault)
+          return call.fail(new Error(fault))
+        }
         handler = open(call)
       }
       handler.message(bytes)

@@ -323,7 +323,9 @@ export const make = (settings: ChaincodeSettings) =>
       deploySystemChaincodes,
       running: Effect.sync(() => registry.names),
       register:
-        authenticator === undefined ? rawHandler(open) : rawHandler((call) => authenticated(authenticator, call, open))
+        authenticator === undefined
+          ? rawHandler(open)
+          : rawHandler((call) => authenticated(authenticator, call, open, handlerLog.warning))
     })
   })
 

@@ -180,7 +180,8 @@ export class TestPeer {
           devMode: settings.devMode,
           tlsEnabled: settings.tlsEnabled,
           connectionTimeout: 0,
-          external: packages.isInstalled
+          external: packages.isInstalled,
+          ...(settings.acceptExternal ? { externalCredentials: path.join(folder, "external") } : {})
         })
       )
     )
@@ -219,6 +220,10 @@ export class TestPeer {
   }
   get metrics() {
     return Context.get(this.context, Metrics.Metrics)
+  }
+  /** Runs an effect as part of this peer: its log is the peer's. */
+  run<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
+    return run(Effect.provide(effect, this.context))
   }
   channel(id = "mychannel"): MemoryChannel {
     const channel = this.channels.get(id)

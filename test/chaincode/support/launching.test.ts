@@ -298,17 +298,13 @@ describe("a process that nobody launched", () => {
       runtime: userRuntime.layer,
       log: (line) => lines.push(line)
     })
-    const credentials = peer.server.authenticator?.generateExternal()
-    if (credentials === undefined) throw new Error("no TLS")
-    const place = (name: string, content: string | Uint8Array) => {
-      fs.writeFileSync(path.join(peer.folder, name), content)
-      return path.join(peer.folder, name)
-    }
+    const place = (name: string) => path.join(peer.folder, "external", name)
+    expect(fs.statSync(place("client.key")).mode & 0o777).toBe(0o600)
     const environment = {
       CORE_PEER_TLS_ENABLED: "true",
-      CORE_TLS_CLIENT_KEY_PATH: place("client.key", credentials.clientKey),
-      CORE_TLS_CLIENT_CERT_PATH: place("client.crt", credentials.clientCertificate),
-      CORE_PEER_TLS_ROOTCERT_FILE: place("peer.crt", credentials.rootCertificate)
+      CORE_TLS_CLIENT_KEY_PATH: place("client.key"),
+      CORE_TLS_CLIENT_CERT_PATH: place("client.crt"),
+      CORE_PEER_TLS_ROOTCERT_FILE: place("peer.crt")
     }
     const { folder } = await deploy("probe")
     byHand(folder, "probe:1.0", environment)
@@ -316,8 +312,8 @@ describe("a process that nobody launched", () => {
     expect(await failure("probe")).toBe("ran: ok")
     byHand(folder, "absent:1.0", environment)
     await expect
-      .poll(() => lines.filter((line) => line.includes("has ended")).length, { timeout: 10_000 })
-      .toBeGreaterThanOrEqual(0)
+      .poll(() => lines.some((line) => /Chaincode absent:1.0 .* is not installed/.test(line)), { timeout: 10_000 })
+      .toBe(true)
     expect(Effect.runSync(peer.support.running)).toEqual(["probe:1.0"])
   })
 })
@@ -329,6 +325,7 @@ describe("stopping", () => {
     const pid = Number((await peer.invoke("probe", ["pid"])).payload)
     await run(peer.support.stop({ name: "probe", version: "1.0" }))
     await ended(pid)
+    await expect.poll(() => Effect.runSync(peer.support.running)).toEqual([])
     expect(await failure("probe")).toBe("ran: ok")
   })
 
