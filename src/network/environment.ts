@@ -72,3 +72,12 @@ export const peerEnvironment = (
       : {})
   }
 }
+
+/** What tools that build and run chaincode may inherit. */
+export const toolEnvironment = (environment: Readonly<Record<string, string | undefined>>): Environment =>
+  Object.fromEntries(
+    ["PATH", "HOME", "GOPATH", "GOROOT", "GOCACHE", "GOMODCACHE", "JAVA_HOME", "TMPDIR"].flatMap((name) => {
+      const value = environment[name]
+      return value === undefined ? [] : [[name, value]]
+    })
+  )

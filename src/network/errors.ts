@@ -33,3 +33,15 @@ export class NodeFailed extends Data.TaggedError("NodeFailed")<{
     return `${this.node} ${this.reason}; see ${this.log}`
   }
 }
+
+/** A transaction was ordered, but the peers took it for invalid: it changed nothing. */
+export class TransactionInvalid extends Data.TaggedError("TransactionInvalid")<{
+  readonly txId: string
+  readonly block: bigint
+  /** Name of the validation code: `MVCC_READ_CONFLICT`, … */
+  readonly code: string
+}> {
+  override get message() {
+    return `transaction ${this.txId} was invalidated in block ${this.block}: ${this.code}`
+  }
+}

@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { NetworkRefused } from "./errors.js"
 import { makeFolder } from "./folders.js"
+import type { NetworkPorts } from "./layout.js"
 import * as layout from "./layout.js"
+import type { NetworkSpec } from "./spec.js"
 
 const Ports = Schema.Struct({
   orderer: Schema.Number,
@@ -47,6 +49,28 @@ export const NetworkState = Schema.Struct({
   supervisor: Schema.optionalWith(Schema.Number, { exact: true })
 })
 export type NetworkState = typeof NetworkState.Type
+
+/** The state of a network none of whose nodes runs. */
+export const stateOf = (
+  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, tls }: NetworkSpec,
+  ports: NetworkPorts
+): NetworkState => ({
+  format: 1,
+  channel,
+  orgs,
+  tls,
+  batchTimeoutMs,
+  maxMessageCount,
+  ports,
+  chaincodes: chaincodes.map(({ initArgs, name, path, policy, version }) => ({
+    name,
+    version,
+    path,
+    initArgs,
+    ...(policy === undefined ? {} : { policy })
+  })),
+  pids: {}
+})
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -9,8 +9,9 @@ import { describe, expect, it } from "vitest"
 import { decodeOptions, networkOptions, UpOptions } from "../../src/network/cli/options.js"
 import * as layout from "../../src/network/layout.js"
 import { anyPorts, portList, requireFree, usualPorts } from "../../src/network/ports.js"
+import { resume } from "../../src/network/resume.js"
 import { type NetworkOptions, networkSpec } from "../../src/network/spec.js"
-import { type NetworkState, readState, writeState } from "../../src/network/state.js"
+import { type NetworkState, readState, stateOf, writeState } from "../../src/network/state.js"
 import { specFor, temporaryFolder } from "./support.js"
 
 const at = temporaryFolder()
@@ -64,15 +65,15 @@ describe("options", () => {
 })
 
 describe("command line", () => {
-  const parsed = (given: unknown) => networkOptions(Schema.decodeUnknownSync(UpOptions)(given), "/sample/assets")
+  const parsed = (given: unknown) => networkOptions(Schema.decodeUnknownSync(UpOptions)(given))
 
-  it("runs the sample unless a chaincode is named", () => {
-    expect(parsed({}).chaincodes).toEqual([{ path: "/sample/assets" }])
+  it("asks for nothing that was not named", () => {
+    expect(parsed({})).toEqual({})
     expect(parsed({ chaincode: ["./mine", "other"] }).chaincodes).toEqual([{ path: "./mine" }, { path: "other" }])
   })
 
   it.each([
-    [{}, false],
+    [{}, undefined],
     [{ tls: true }, true],
     [{ tls: "on" }, true],
     [{ tls: "off" }, false]
@@ -194,5 +195,43 @@ describe("state", () => {
       const { message } = await Effect.runPromise(Effect.flip(writeState(dir, state)))
       expect(message).toMatch(/^cannot write to .* \(choose another folder with --dir\)$/)
     }
+  })
+})
+
+describe("a folder that was used before", () => {
+  const made = async (name: string, change: Partial<NetworkState> = {}) => {
+    const spec = specFor(at(name), { tls: true, batchTimeout: 50, chaincodes: [{ path: at(".") }, { path: "/gone" }] })
+    const ports = usualPorts(layout.peersOf(spec))
+    await Effect.runPromise(writeState(spec.dir, { ...stateOf(spec, ports), ...change }))
+    return { spec, ports }
+  }
+  const resumed = (options: NetworkOptions) => Effect.runPromise(Effect.either(resume(options, "/")))
+
+  it("keeps what it was made with, and the chaincodes whose code is there", async () => {
+    const { ports, spec } = await made("kept")
+    const again = Either.getOrThrow(await resumed({ dir: spec.dir }))
+    expect(again).toEqual({ ports, spec: { ...spec, chaincodes: spec.chaincodes.slice(0, 1) } })
+  })
+
+  it("takes the chaincodes that are named", async () => {
+    const { spec } = await made("named")
+    const again = Either.getOrThrow(await resumed({ dir: spec.dir, chaincodes: [{ path: "/other" }] }))
+    expect(again.spec.chaincodes).toMatchObject([{ name: "other" }])
+  })
+
+  it.each<[NetworkOptions, RegExp]>([
+    [{ tls: false }, /made otherwise: TLS is on \(/],
+    [{ channel: "other", batchTimeout: 51 }, /its channel is mychannel; its batch timeout is 50 ms \(/],
+    [{ orgs: [{ name: "Org1", peers: 2 }] }, /it has Org1 with 1 peer \(/],
+    [{ maxMessageCount: 1 }, /its blocks hold 10 transactions \(/]
+  ])("refuses %j", async (options, why) => {
+    const { spec } = await made("other")
+    const answer = await resumed({ dir: spec.dir, ...options })
+    expect(Either.isLeft(answer) && answer.left.message).toMatch(why)
+  })
+
+  it("takes a process that has a node's number for no node of ours", async () => {
+    const { spec } = await made("reused", { pids: { "orderer.example.com": process.pid } })
+    expect(Either.isRight(await resumed({ dir: spec.dir }))).toBe(true)
   })
 })

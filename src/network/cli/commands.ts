@@ -10,6 +10,7 @@ import { connectionOptions } from "../gateway/connections.js"
 import { type Gateway, makeGateway } from "../gateway/Gateway.js"
 import * as layout from "../layout.js"
 import { isOurs, terminate } from "../processes.js"
+import { runningNodes } from "../resume.js"
 import type { NetworkSpec } from "../spec.js"
 import { type NetworkState, readState, writeState } from "../state.js"
 import { type Output, say } from "./output.js"
@@ -31,10 +32,6 @@ const requireState = (dir: string): Effect.Effect<NetworkState, NetworkRefused> 
 const specOf = (dir: string, state: NetworkState): NetworkSpec => ({ ...state, dir, chaincodes: [] })
 
 // ---- down, clean, status -------------------------------------------------------------------------------------------
-
-/** What runs of a network: its nodes, the orderer first. */
-export const runningNodes = ({ pids }: NetworkState): ReadonlyArray<readonly [name: string, pid: number]> =>
-  Object.entries(pids).filter(([, pid]) => isOurs(pid))
 
 /** Stops a network: through the `up` that runs it, or node by node, peers before the orderer. */
 export const downCommand = (place: Place, output: Output): Effect.Effect<void, NetworkRefused> =>

@@ -71,17 +71,25 @@ export const decodeOptions = <A, I>(schema: Schema.Schema<A, I>, given: unknown)
     })
   )
 
-/** In: the options of `up`, and the folder of the sample that runs when no chaincode is named. */
-export const networkOptions = (options: UpOptions, sample: string): NetworkOptions => ({
-  ...(options.dir === undefined ? {} : { dir: options.dir }),
-  ...(options.channel === undefined ? {} : { channel: options.channel }),
-  ...(options.batchTimeout === undefined ? {} : { batchTimeout: options.batchTimeout }),
-  ...(options.maxMessages === undefined ? {} : { maxMessageCount: options.maxMessages }),
-  tls: options.tls === true || options.tls === "on",
-  orgs: Array.from({ length: options.orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: options.peers ?? 1 })),
-  chaincodes: (options.chaincode ?? [sample]).map((path) => ({
-    path,
-    ...(options.init === undefined ? {} : { initArgs: options.init }),
-    ...(options.policy === undefined ? {} : { policy: options.policy })
-  }))
-})
+/** What `up` was asked for; what nobody named is left to defaults, or to the folder's earlier start. */
+export const networkOptions = (options: UpOptions): NetworkOptions => {
+  const { batchTimeout, chaincode, channel, dir, init, maxMessages, orgs, peers, policy, tls } = options
+  const organisations = Array.from({ length: orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: peers ?? 1 }))
+  return {
+    ...(dir === undefined ? {} : { dir }),
+    ...(channel === undefined ? {} : { channel }),
+    ...(batchTimeout === undefined ? {} : { batchTimeout }),
+    ...(maxMessages === undefined ? {} : { maxMessageCount: maxMessages }),
+    ...(tls === undefined ? {} : { tls: tls === true || tls === "on" }),
+    ...(orgs === undefined && peers === undefined ? {} : { orgs: organisations }),
+    ...(chaincode === undefined
+      ? {}
+      : {
+          chaincodes: chaincode.map((path) => ({
+            path,
+            ...(init === undefined ? {} : { initArgs: init }),
+            ...(policy === undefined ? {} : { policy })
+          }))
+        })
+  }
+}

@@ -4,14 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { toText } from "../../wire/protoutil.js"
-import type { Environment } from "../environment.js"
+import { toolEnvironment } from "../environment.js"
 import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { type RunningNetwork, up } from "../Network.js"
 import * as ProcessNodes from "../nodes/ProcessNodes.js"
 import { portList, requireFree } from "../ports.js"
-import type { NetworkSpec } from "../spec.js"
-import { type NetworkState, writeState } from "../state.js"
+import { type NetworkState, stateOf, writeState } from "../state.js"
 import type { UpOptions } from "./options.js"
 import { type Output, reporterOf, say, showBlock } from "./output.js"
 import { sampleFolder, settle } from "./settle.js"
@@ -25,39 +24,9 @@ export interface World {
 
 type Failure = NetworkRefused | NodeFailed | StepFailed
 
-/** What builds and runs chaincode may inherit. */
-export const toolEnvironment = (environment: World["environment"]): Environment =>
-  Object.fromEntries(
-    ["PATH", "HOME", "GOPATH", "GOROOT", "GOCACHE", "GOMODCACHE", "JAVA_HOME", "TMPDIR"].flatMap((name) => {
-      const value = environment[name]
-      return value === undefined ? [] : [[name, value]]
-    })
-  )
-
 /** Nodes must not be configured by what happens to be set around us: only their own variables and the log's count. */
 const inherited = ({ environment }: World): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(CORE|ORDERER)_/.test(name)))
-
-const stateOf = (
-  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, tls }: NetworkSpec,
-  ports: NetworkState["ports"]
-): NetworkState => ({
-  format: 1,
-  channel,
-  orgs,
-  tls,
-  batchTimeoutMs,
-  maxMessageCount,
-  ports,
-  chaincodes: chaincodes.map(({ initArgs, name, path, policy, version }) => ({
-    name,
-    version,
-    path,
-    initArgs,
-    ...(policy === undefined ? {} : { policy })
-  })),
-  pids: {}
-})
 
 /** The sample's transaction: shows that the network works. */
 const firstTransaction = (network: RunningNetwork, home: string, output: Output): Effect.Effect<void, StepFailed> =>
