@@ -17,7 +17,6 @@ import {
 import type { PeerLedgerShape } from "../../ledger/index.js"
 import type { IdentityDeserializer } from "../../msp/index.js"
 import type { SignedData } from "../../policy/index.js"
-import * as Log from "../../runtime/Log.js"
 import { makeTxValidator, type SystemChaincodeNames, type ValidationPlugins } from "../../validation/index.js"
 import type { rwset } from "../../wire/index.js"
 import { validationStateOf } from "./validationState.js"
@@ -44,8 +43,6 @@ export interface ChannelCommitterOptions {
   /** `peer.gossip.pvtData.transientstoreMaxBlockRetention`, blocks. */
   readonly transientRetention: bigint
 }
-
-const log = Log.module("kvledger", "commit")
 
 /** Out: the line; blocks go in by `submit`. It ends with the scope. */
 export const makeChannelCommitter = (
@@ -78,10 +75,7 @@ export const makeChannelCommitter = (
       validator,
       height: ledger.height,
       privateData,
-      commit: ({ bytes, codes }, { missing, sets }) =>
-        Effect.tap(ledger.commit({ block: bytes, codes, pvtData: sets, missing }), ({ number }) =>
-          log.info(`[${channelId}] Committed block [${number}] with ${codes.length} transaction(s)`)
-        ),
+      commit: ({ bytes, codes }, { missing, sets }) => ledger.commit({ block: bytes, codes, pvtData: sets, missing }),
       committed: ({ number }, { sets, transactions }) =>
         Effect.gen(function* () {
           if (sets.size > 0) yield* transient.purgeByTxIds(transactions)

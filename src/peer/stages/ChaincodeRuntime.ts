@@ -18,7 +18,7 @@ export class ProcessEnvironment extends Context.Reference<ProcessEnvironment>()(
 
 const runtime = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { peer, vm } = yield* PeerConfig
+    const { chaincode, peer, vm } = yield* PeerConfig
     const environment = yield* ProcessEnvironment
     switch (vm.type) {
       case "user":
@@ -26,12 +26,16 @@ const runtime = Layer.unwrapEffect(
       case "docker":
         return yield* new StartRefused({ reason: "vm.type docker: this version cannot run chaincode in containers" })
       case "process": {
-        const { gid, uid } = vm.process
+        const { gid, inspect, openFiles, prebuilt, uid } = vm.process
         return ProcessRuntime.layer({
           networkId: peer.networkId,
           peerId: peer.id,
           folder: join(peer.fileSystemPath, "processes"),
           environment,
+          prebuilt,
+          watch: chaincode.watch,
+          ...(inspect === undefined ? {} : { inspect }),
+          ...(openFiles === undefined ? {} : { limits: { openFiles } }),
           ...(uid === undefined ? {} : { uid }),
           ...(gid === undefined ? {} : { gid })
         })

@@ -1,4 +1,5 @@
 /** Stage 20, third part: the server that chaincode connects to. Source: chaincode.md R1-R5. */
+import { join } from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,7 +24,10 @@ export const layer = Layer.unwrapEffect(
         devMode,
         tlsEnabled: peer.tls.enabled,
         connectionTimeout: Duration.toMillis(peer.connectiontimeout),
-        external: (name) => devMode || (chaincode.acceptExternal && packages.isInstalled(name))
+        external: (name) => devMode || (chaincode.acceptExternal && packages.isInstalled(name)),
+        ...(chaincode.acceptExternal || devMode
+          ? { externalCredentials: join(peer.fileSystemPath, "chaincode-external") }
+          : {})
       }),
       within("Failed to create chaincode server: ")
     )

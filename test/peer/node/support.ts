@@ -94,7 +94,10 @@ export const startPeer = (options: StartOptions): Effect.Effect<RunningPeer, unk
     const log = Either.getOrThrow(
       makeLog({
         spec: options.spec ?? "info",
-        format: "%{level} [%{module}] %{message}",
+        format:
+          process.env.PEER_TEST_LOG === undefined
+            ? "%{level} [%{module}] %{message}"
+            : "%{time:15:04:05.000} %{level} [%{module}] %{message}",
         write: (line) => {
           lines.push(line)
           if (process.env.PEER_TEST_LOG !== undefined) process.stderr.write(line)

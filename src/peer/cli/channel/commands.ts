@@ -1,6 +1,7 @@
 /** `peer channel …`. Source: operations-cli.md 4.2, 4.3; peer/channel/*.go. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { type Position, system } from "../../../client/index.js"
 import { lastConfigIndex } from "../../../wire/block.js"
 import { common, protos } from "../../../wire/index.js"
@@ -8,26 +9,27 @@ import { readBytes, writeBytes } from "../CliIo.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
 import { broadcaster, send } from "../orderer.js"
 import type { Command, Session } from "../Session.js"
-import { readBlock } from "./blocks.js"
+import { type FetchedBlock, readBlock } from "./blocks.js"
 import { checkAndSign, creationFromDefaults, invalidCreateTx, readConfigTx } from "./configTx.js"
-import { callPeer, endorser, hasOrderer, log, ordererDeliver, peerDeliver } from "./factory.js"
+import { type BlockNode, callPeer, endorser, hasOrderer, log, ordererDeliver, peerDeliver } from "./factory.js"
 
 const BLOCK_MODE = 0o644
 const TX_MODE = 0o660
 const POLL = Duration.millis(200)
 
-/** Asks for block 0 until it is there. */
-const firstBlock = (session: Session, channelId: string): Effect.Effect<Uint8Array, CommandFailed> => {
-  const attempt = Effect.scoped(
-    Effect.gen(function* () {
-      const node = yield* ordererDeliver(session).pipe(failing("failed connecting: "))
-      return yield* Effect.option(readBlock(session, node, channelId, 0n, false))
-    })
+/** Asks for block 0 until it is there, on a fresh connection after every failure. */
+const firstBlock = (session: Session, node: BlockNode, channelId: string): Effect.Effect<Uint8Array, CommandFailed> => {
+  const attempt = (on: BlockNode) => Effect.option(readBlock(session, on, channelId, 0n, false))
+  const again = Effect.scoped(
+    Effect.flatMap(ordererDeliver(session).pipe(failing("failed connecting: ")), (fresh) =>
+      Effect.zipRight(Effect.sleep(POLL), attempt(fresh))
+    )
   )
-  const poll: Effect.Effect<Uint8Array, CommandFailed> = Effect.flatMap(attempt, (block) =>
-    block._tag === "Some" ? Effect.succeed(block.value.bytes) : Effect.zipRight(Effect.sleep(POLL), poll)
-  )
-  return Effect.timeoutFail(poll, {
+  const poll = (
+    tried: Effect.Effect<Option.Option<FetchedBlock>, CommandFailed>
+  ): Effect.Effect<Uint8Array, CommandFailed> =>
+    Effect.flatMap(tried, (block) => (Option.isSome(block) ? Effect.succeed(block.value.bytes) : poll(again)))
+  return Effect.timeoutFail(poll(attempt(node)), {
     duration: Duration.nanos(session.flags.number("timeout")),
     onTimeout: () => failed("timeout waiting for channel creation")
   })
@@ -39,11 +41,11 @@ export const create: Command = (session) =>
     const channelId = flags.text("channelID")
     const file = flags.text("file")
     if (channelId === "") return yield* misused("must supply channel ID")
-    yield* Effect.scoped(ordererDeliver(session))
+    const node = yield* ordererDeliver(session)
     const envelope = file === "" ? creationFromDefaults(session, channelId) : readConfigTx(session, file)
     const signed = yield* checkAndSign(session, yield* envelope, channelId)
     yield* send(yield* broadcaster(session, flags.text("orderer")), signed.envelope)
-    const block = yield* firstBlock(session, channelId)
+    const block = yield* firstBlock(session, node, channelId)
     const output = flags.text("outputBlock")
     yield* writeBytes(io, output === "" ? `${channelId}.block` : output, block, BLOCK_MODE)
   })

@@ -1,0 +1,222 @@
+/** `invoke`, `query`, `instantiate`, `upgrade`. Source: operations-cli.md 4.2, 4.3; peer/chaincode/{common,instantiate}.go. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import {
+  type Answer,
+  type BlockSource,
+  type ClientSigner,
+  filteredBlocks,
+  forever,
+  makeProposal,
+  makeTransaction,
+  moment,
+  type Proposal,
+  sendProposal,
+  statusName,
+  system
+} from "../../../client/index.js"
+import type { Channel } from "../../../transport/index.js"
+import { protos } from "../../../wire/index.js"
+import { type CommandFailed, failed, failing, misused } from "../errors.js"
+import { byteList, proposalResponseText, responseText } from "../goText.js"
+import { send } from "../orderer.js"
+import type { Command, Session } from "../Session.js"
+import { type ChaincodePeer, type Clients, connectOrderer, connectPeers, log, propose } from "./clients.js"
+import { readTransient } from "./input.js"
+import { deployment, deploymentSpec, readParameters } from "./spec.js"
+
+const channelOf = ({ flags }: Session): Effect.Effect<string, CommandFailed> => {
+  const channelId = flags.text("channelID")
+  return channelId === ""
+    ? misused("The required parameter 'channelID' is empty. Rerun the command with -C flag")
+    : Effect.succeed(channelId)
+}
+
+/** The transaction of a proposal and its answers; failures in the reference's words. */
+const assemble = (proposal: Proposal, answers: ReadonlyArray<Answer>, signer: ClientSigner, prefix: string) =>
+  Effect.mapError(makeTransaction(proposal, answers, signer), (error) => {
+    if (error._tag === "ProposalRefused") {
+      const { status, text } = error
+      return failed(`${prefix}proposal response was not successful, error code ${status}, msg ${text}`)
+    }
+    return failed(
+      `${prefix}${error._tag === "EndorsementsDiffer" ? "ProposalResponsePayloads do not match" : error.message}`
+    )
+  })
+
+// ---- Instantiate, upgrade ----------------------------------------------------------------------------------------
+
+const deploy =
+  (command: "instantiate" | "upgrade"): Command =>
+  (session) =>
+    Effect.gen(function* () {
+      const channelId = yield* channelOf(session)
+      const clients = yield* connectPeers(session, command, channelId)
+      const orderer = yield* connectOrderer(session, clients, channelId)
+      const spec = yield* deploymentSpec(session, yield* readParameters(session, command), false)
+      const { collections, endorsementPolicy, escc, vscc } = yield* deployment(session)
+      const call = system.deploy(command === "upgrade" ? "upgrade" : "deploy", {
+        channelId,
+        spec,
+        escc,
+        vscc,
+        ...(endorsementPolicy === undefined ? {} : { endorsementPolicy }),
+        ...(collections === undefined ? {} : { collections })
+      })
+      const [peer] = clients.peers
+      const { answer, proposal } = yield* propose(session, peer, call, channelId).pipe(
+        failing("error endorsing chaincode: ")
+      )
+      const answers = [{ address: peer.channel.address, response: answer }]
+      const prefix = "could not assemble transaction, err "
+      yield* send(orderer, yield* assemble(proposal, answers, session.signer, prefix))
+    })
+
+export const instantiate = deploy("instantiate")
+export const upgrade = deploy("upgrade")
+
+// ---- Waiting for the commit --------------------------------------------------------------------------------------
+
+interface Watched {
+  readonly peer: ChaincodePeer
+  readonly blocks: BlockSource<protos.FilteredBlock>
+}
+
+const watch = (
+  session: Session,
+  { peers, tlsCertHash }: Clients,
+  channelId: string
+): Effect.Effect<ReadonlyArray<Watched>, CommandFailed, Scope.Scope> =>
+  Effect.forEach(peers, (peer) => {
+    const request = {
+      channelId,
+      signer: session.signer,
+      seek: { start: "newest", stop: forever } as const,
+      ...(tlsCertHash === undefined ? {} : { tlsCertHash })
+    }
+    const failure = `failed to connect to deliver on all peers: error connecting to deliver filtered at ${peer.address}: `
+    return filteredBlocks(peer.channel, request).pipe(
+      failing(failure),
+      Effect.map((blocks) => ({ peer, blocks }))
+    )
+  })
+
+/** Reads filtered blocks until one has the transaction. */
+const committed = (txId: string, { blocks, peer: { address } }: Watched): Effect.Effect<void, CommandFailed> => {
+  const ended = (status: string) => failed(`deliver completed with status (${status}) before txid received`)
+  const next = blocks.next.pipe(
+    Effect.mapError((error) => {
+      if (error._tag === "DeliverEnded") return ended(statusName(error.status))
+      const cause = error._tag === "AnswerMalformed" ? "EOF" : error.message
+      return failed(`error receiving from deliver filtered at ${address}: ${cause}`)
+    })
+  )
+  const search: Effect.Effect<void, CommandFailed> = Effect.flatMap(next, (block) => {
+    if (block === undefined) return ended("SUCCESS")
+    const found = block.filteredTransactions.find(({ txid }) => txid === txId)
+    if (found === undefined) return search
+    const code = protos.TxValidationCodeInfo.nameOf(found.txValidationCode) ?? String(found.txValidationCode)
+    return log.at("ClientWait").info(`txid [${txId}] committed with status (${code}) at ${address}`)
+  })
+  return search
+}
+
+// ---- Invoke, query -----------------------------------------------------------------------------------------------
+
+/** Has all peers of the command endorse the call. */
+const proposeToAll = (session: Session, clients: Clients, channelId: string, verb: "invoke" | "query") =>
+  Effect.gen(function* () {
+    const parameters = yield* readParameters(session, verb)
+    const behind = (text: string) => failed(`${text} - proposal response: <nil>`)
+    const transient = yield* Effect.mapError(readTransient(session.flags.text("transient")), behind)
+    const proposal = makeProposal({
+      ...(yield* moment),
+      channelId,
+      chaincode: parameters.name,
+      args: parameters.args,
+      signer: session.signer,
+      ...(transient === undefined ? {} : { transient })
+    })
+    const answers = yield* Effect.forEach(clients.peers, ({ channel }) => sendProposal(channel, proposal), {
+      concurrency: "unbounded"
+    }).pipe(Effect.mapError(({ message }) => behind(`error endorsing ${verb}: ${message}`)))
+    const first = answers[0].response
+    return { proposal, answers, first }
+  })
+
+/** Orders the transaction; with `--waitForEvent` also waits until all peers have it. */
+const order = (
+  session: Session,
+  clients: Clients,
+  orderer: Channel,
+  channelId: string,
+  endorsed: { readonly proposal: Proposal; readonly answers: ReadonlyArray<Answer> }
+): Effect.Effect<void, CommandFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { flags, signer } = session
+    const { answers, proposal } = endorsed
+    const shown = (error: CommandFailed) =>
+      failed(`${error.text} - proposal response: ${proposalResponseText(answers[0]?.response)}`)
+    const nothing = (error: CommandFailed) => failed(`${error.text} - proposal response: <nil>`)
+    const assembled = assemble(proposal, answers, signer, "could not assemble transaction: ")
+    const envelope = yield* Effect.mapError(assembled, shown)
+    const waits = flags.is("waitForEvent")
+    const watched = waits ? yield* Effect.mapError(watch(session, clients, channelId), nothing) : []
+    yield* send(orderer, envelope).pipe(failing("error sending transaction for invoke: "), Effect.mapError(shown))
+    if (!waits) return
+    yield* Effect.forEach(watched, (one) => committed(proposal.txId, one), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(
+      failing("failed to receive txid on all peers: "),
+      Effect.timeoutFail({
+        duration: Duration.nanos(flags.number("waitForEventTimeout")),
+        onTimeout: () => failed("timed out waiting for txid on all peers")
+      }),
+      Effect.mapError(nothing)
+    )
+  })
+
+const ERROR_THRESHOLD = 400
+
+/** The chaincode's response in an endorsed answer. */
+const actionOf = ({ payload }: protos.ProposalResponse): Effect.Effect<protos.Response | undefined, CommandFailed> =>
+  Effect.gen(function* () {
+    const reading = <A>(what: string, read: () => A) =>
+      Effect.try({ try: read, catch: (error) => failed(`error while unmarshaling ${what}: ${String(error)}`) })
+    const { extension } = yield* reading("proposal response payload", () =>
+      protos.ProposalResponsePayload.decode(payload)
+    )
+    return (yield* reading("chaincode action", () => protos.ChaincodeAction.decode(extension))).response
+  })
+
+export const invoke: Command = (session) =>
+  Effect.gen(function* () {
+    const channelId = yield* channelOf(session)
+    const clients = yield* connectPeers(session, "invoke", channelId)
+    const orderer = yield* connectOrderer(session, clients, channelId)
+    const endorsed = yield* proposeToAll(session, clients, channelId, "invoke")
+    const { first } = endorsed
+    if ((first.response?.status ?? 0) < ERROR_THRESHOLD) yield* order(session, clients, orderer, channelId, endorsed)
+    const result = yield* actionOf(first)
+    if (first.endorsement === undefined)
+      return yield* failed(`endorsement failure during invoke. response: ${responseText(first.response)}`)
+    const done = `Chaincode invoke successful. result: ${responseText(result)}`
+    yield* log.at("chaincodeInvokeOrQuery").info(done)
+  })
+
+export const query: Command = (session) =>
+  Effect.gen(function* () {
+    const { flags, io } = session
+    const channelId = yield* channelOf(session)
+    const clients = yield* connectPeers(session, "query", channelId)
+    const { first } = yield* proposeToAll(session, clients, channelId, "query")
+    if (first.endorsement === undefined)
+      return yield* failed(`endorsement failure during query. response: ${responseText(first.response)}`)
+    const payload = first.response?.payload ?? new Uint8Array()
+    if (flags.is("raw") && flags.is("hex")) return yield* failed("options --raw (-r) and --hex (-x) are not compatible")
+    if (flags.is("raw")) io.stdout(`${byteList(payload)}\n`)
+    else if (flags.is("hex")) io.stdout(`${Buffer.from(payload).toString("hex")}\n`)
+    else io.stdout(Buffer.concat([payload, Buffer.from("\n")]))
+  })

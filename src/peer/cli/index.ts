@@ -1,0 +1,61 @@
+/**
+ * The `peer` command line: everything but the node itself. `commandTree.ts` and `flags.ts` read the words, `commands.ts`
+ * lists the commands, `Session.ts` is what each starts from, `channel/`, `chaincode/` and `admin.ts` do them. Part of
+ * `peer`; only the program's main file imports it.
+ */
+import * as Effect from "effect/Effect"
+import { versionInfo } from "../version.js"
+import type { CliIo } from "./CliIo.js"
+import { peerProgram } from "./commands.js"
+import { resolve } from "./commandTree.js"
+import { inSession } from "./Session.js"
+
+export type { CliIo } from "./CliIo.js"
+
+export interface PeerCommandOptions {
+  /** Starts the node and gives its exit status. */
+  readonly start: (options: { readonly devMode: boolean }) => Effect.Effect<number>
+}
+
+/**
+ * Runs one command line. In: the words behind the program's name. Out: the exit status. Output goes to `io` only; no
+ * command ends the process.
+ */
+export const peerCommand = (
+  argv: ReadonlyArray<string>,
+  io: CliIo,
+  options: PeerCommandOptions
+): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const resolved = resolve(peerProgram, argv)
+    if (resolved._tag === "Help") {
+      io[resolved.stream](resolved.text)
+      return Effect.succeed(0)
+    }
+    if (resolved._tag === "Refused") {
+      io.stderr(resolved.text)
+      return Effect.succeed(1)
+    }
+    const { args, flags, run, usage } = resolved
+    switch (run._tag) {
+      case "Version":
+      case "Start": {
+        if (args.length > 0) {
+          io.stderr(`Error: trailing args detected\n${usage}`)
+          return Effect.succeed(1)
+        }
+        if (run._tag === "Start") return options.start({ devMode: flags.is("peer-chaincodedev") })
+        io.stdout(versionInfo(process))
+        return Effect.succeed(0)
+      }
+      case "Client":
+        return Effect.match(inSession(io, flags, args, run.command), {
+          onSuccess: () => 0,
+          onFailure: (error) => {
+            if (error._tag === "Ended") return error.status
+            io.stderr(`Error: ${error.text}\n${error.usage === true ? usage : ""}`)
+            return 1
+          }
+        })
+    }
+  })

@@ -1,0 +1,13 @@
+// The peer as a process of its own, from the sources: joined into one file by process.ts.
+import { main } from "../../../src/peer/main.js"
+
+const [, , ...argv] = process.argv
+const options = {
+  argv,
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: (text: string) => void process.stdout.write(text),
+  stderr: (text: string) => void process.stderr.write(text),
+  kill: (code: number) => process.exit(code)
+}
+process.exit(await main(options))
