@@ -75,6 +75,12 @@ interface Tables {
   readonly meta: Table
 }
 
+interface MissingList {
+  readonly key: Uint8Array
+  readonly table: Table
+  readonly txs: Array<number>
+}
+
 export class PvtDataStore {
   private readonly tables: Tables
   /** Blocks covered: the last committed one + 1. */
@@ -327,13 +333,13 @@ export class PvtDataStore {
   }
 
   private putMissing(batch: Batch, block: bigint, missing: ReadonlyArray<MissingPvtData>): void {
-    const lists = new Map<string, { readonly key: Uint8Array; readonly table: Table; readonly txs: Array<number> }>()
+    const lists = new Map<string, MissingList>()
     for (const { collection, isEligible, namespace, tx } of missing) {
       const at = { namespace, collection }
       const table = isEligible ? this.tables.eligible : this.tables.ineligible
       const key = isEligible ? eligibleKey(block, at) : ineligibleKey(block, at)
       const id = `${table.name}\0${namespace}\0${collection}`
-      const list = lists.get(id) ?? { key, table, txs: [] as number[] }
+      const list: MissingList = lists.get(id) ?? { key, table, txs: [] }
       lists.set(id, list)
       list.txs.push(tx)
       const expiring = this.btl.expiringBlock(namespace, collection, block)

@@ -64,6 +64,6 @@ describe("a peer that is killed again and again", () => {
           for (const name of tables) expect(found.get(name), `table ${name}`).toEqual(expected.get(name))
         })
       ),
-    kills * 8_000
+    kills * 30_000
   )
 })
