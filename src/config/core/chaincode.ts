@@ -44,7 +44,13 @@ export const vm = section("vm", "Where chaincode runs.", {
     uid: optionalId("uid", "User that chaincode runs as; unset: the peer's own, which can read the peer's keys.", {
       ours: true
     }),
-    gid: optionalId("gid", "Group that chaincode runs as.", { ours: true })
+    gid: optionalId("gid", "Group that chaincode runs as.", { ours: true }),
+    openFiles: optionalId("openFiles", "Files that a chaincode may have open; unset: as the peer.", { ours: true }),
+    prebuilt: text("prebuilt", "Folder of ready-made Go chaincode, named `<name>-<version>` or `<name>`.", {
+      path: true,
+      ours: true
+    }),
+    inspect: optionalId("inspect", "First port for debuggers of Node chaincode; unset: none.", { ours: true })
   }),
   endpoint: text("endpoint", "The Docker daemon.", { sample: "unix:///var/run/docker.sock" }),
   docker: section("docker", "Docker.", {
