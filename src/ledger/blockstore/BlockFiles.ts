@@ -5,7 +5,7 @@
  */
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
-import { crc32 } from "node:zlib"
+import { crc32 } from "../../wire/crc32.js"
 import { BlockFilesDamaged, StoreFailed } from "./errors.js"
 
 /** Go's block files end at 64 MiB too. */

@@ -3,7 +3,7 @@
  * id → (block, transaction). The height is a key of its own, written in the same batch, so that index and height never
  * disagree. Sheet rules 3-8.
  */
-import { crc32 } from "node:zlib"
+import { crc32 } from "../../wire/crc32.js"
 import type { Batch, Environment, Table } from "../lmdb/index.js"
 import type { Place } from "./BlockFiles.js"
 import { type ParsedBlock, placesOf, txIdOf } from "./parse.js"
