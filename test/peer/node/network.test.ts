@@ -13,7 +13,6 @@ import {
   filteredBlocks,
   ordererBlocks,
   query,
-  type SystemCall,
   system
 } from "../../../src/client/index.js"
 import type { Signer } from "../../../src/msp/index.js"
@@ -78,13 +77,13 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       yield* runChaincode(peer1, "sink:1.0", sinkFolder)
       yield* Scope.extend(runChaincode(peer2, "sink:1.0", sinkFolder), scope2)
 
-      const submit = (peers: ReadonlyArray<Channel>, signer: Signer, call: SystemCall) =>
+      const submit = (peers: ReadonlyArray<Channel>, signer: Signer, call: system.SystemCall) =>
         Effect.gen(function* () {
           const { envelope, response, txId } = yield* endorse(peers, { channelId: CHANNEL, signer, ...call })
           yield* broadcast(orderer.client, envelope)
           return { response, txId }
         })
-      const sink = (...args: ReadonlyArray<string>): SystemCall => ({ chaincode: "sink", args })
+      const sink = (...args: ReadonlyArray<string>): system.SystemCall => ({ chaincode: "sink", args })
 
       // both peers endorse the instantiation: their records of the package are the same bytes
       yield* submit([client1, client2], admin1, system.deploy("deploy", { channelId: CHANNEL, spec: pack }))
