@@ -2,6 +2,7 @@
  * gzip (RFC 1952) read as the reference reads code packages: members follow each other, a checksum fault shows after
  * the bytes it covers, trailing bytes that are no member are an error. Source: chaincode.md R66, R71, T23.
  */
+import { crc32 } from "../../wire/crc32.js"
 import type { ByteReader, ReadError } from "./inflate.js"
 import { EOF, Inflate, SliceInput, UNEXPECTED_EOF } from "./inflate.js"
 
@@ -13,23 +14,6 @@ const FLAG_EXTRA = 4
 const FLAG_NAME = 8
 const FLAG_COMMENT = 16
 const MAX_STRING = 512
-
-const crcTable = (): Uint32Array => {
-  const table = new Uint32Array(256)
-  for (let byte = 0; byte < 256; byte++) {
-    let value = byte
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
-    table[byte] = value
-  }
-  return table
-}
-const CRC = crcTable()
-
-const crc32 = (crc: number, bytes: Uint8Array): number => {
-  let value = ~crc
-  for (const byte of bytes) value = (CRC[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8)
-  return ~value >>> 0
-}
 
 const noEof = (error: ReadError): ReadError => (error === EOF ? UNEXPECTED_EOF : error)
 
@@ -52,7 +36,7 @@ export class GzipReader implements ByteReader {
     }
     for (;;) {
       const count = this.inflate.read(into)
-      this.digest = crc32(this.digest, into.subarray(0, count))
+      this.digest = crc32(into.subarray(0, count), this.digest)
       this.size = (this.size + count) >>> 0
       if (this.inflate.error !== EOF) {
         this.fault = this.inflate.error
@@ -103,7 +87,7 @@ const readHeader = (input: SliceInput): ReadError | undefined => {
     if (stringError !== undefined) return stringError
   }
   if (flags & FLAG_HEADER_CRC) {
-    const digest = crc32(0, input.bytes.subarray(start, input.position)) & 0xffff
+    const digest = crc32(input.bytes.subarray(start, input.position)) & 0xffff
     const crcError = input.readFull(two)
     if (crcError !== undefined) return noEof(crcError)
     if (((two[0] ?? 0) | ((two[1] ?? 0) << 8)) !== digest) return GZIP_HEADER

@@ -266,3 +266,36 @@ describe.skipIf(process.getuid?.() !== 0)("another user", () => {
     ])
   })
 })
+
+describe("a Java package", () => {
+  /** A build tool of the test's own on the search path: what matters is what the runtime makes of its outcome. */
+  const tools = (script: string) => {
+    const bin = path.join(folder, "bin")
+    fs.mkdirSync(bin)
+    fs.writeFileSync(path.join(bin, "mvn"), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    fs.writeFileSync(path.join(bin, "java"), '#!/bin/sh\necho "$@" > "$HOME/said"\nexit 4\n', { mode: 0o755 })
+    return { environment: { PATH: `${bin}:${process.env.PATH}` } }
+  }
+  const pom = request(tarGzOf([file("src/pom.xml", "<project/>"), file("src/src/main/A.java", "")]), { type: "JAVA" })
+
+  it("is built by its own tool and run as one archive", async () => {
+    const runtime = await start(tools("mkdir target && touch target/cc-1.0.jar"))
+    await run(runtime.start(pom))
+    expect(await run(runtime.wait(pom))).toBe(4)
+    expect(fs.readFileSync(path.join(folder, "runtime", "home", "said"), "utf8")).toMatch(
+      /^-jar \/.*\/builds\/[^/]+\/chaincode\.jar --peerAddress 127\.0\.0\.1:7052\n$/
+    )
+  })
+
+  it("says what went wrong", async () => {
+    const runtime = await start(tools("echo compilation failed; exit 1"))
+    expect(await reason(runtime.start(pom))).toBe('"mvn -B -q package -DskipTests" ended with 1: compilation failed')
+    const nothing = request(tarGzOf([file("src/src/main/A.java", "")]), { type: "JAVA" })
+    expect(await reason(runtime.start(nothing))).toBe("Not build.gradle nor pom.xml found in chaincode source")
+  })
+
+  it("must leave one archive", async () => {
+    const runtime = await start(tools("mkdir target && touch target/a.jar target/b.jar"))
+    expect(await reason(runtime.start(pom))).toBe("the build must leave chaincode.jar in target, found [a.jar b.jar]")
+  })
+})

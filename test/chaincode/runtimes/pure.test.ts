@@ -47,6 +47,8 @@ describe("environments", () => {
     FABRIC_CFG_PATH: "/etc",
     npm_config_registry: "http://localhost",
     npm_lifecycle_event: "start",
+    npm_config_local_prefix: "/peer",
+    INIT_CWD: "/peer",
     TOKEN: "secret"
   }
 

@@ -9,12 +9,14 @@ export type Environment = Readonly<Record<string, string>>
 
 /** Variables of the machine that a chaincode keeps. Nothing of the peer's own, and no option of Node. */
 const KEPT = ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "JAVA_HOME"]
-const PEERS_OWN = /^(CORE|ORDERER|FABRIC|NODE_OPTIONS|npm_(?:lifecycle|package|command|execpath|node_execpath))/
+/** What configures the peer, and what an npm that started the peer says about the peer's own package. */
+const PEERS_OWN =
+  /^(CORE_|ORDERER_|FABRIC_|NODE_OPTIONS$|INIT_CWD$|npm_(lifecycle|package|command|execpath|node_execpath|config_(local_prefix|prefix|global)))/
 
-/** The peer's search path behind the folder of its own Node, so that chaincode runs on the same one. */
+/** The peer's search path, and last the folder of its own Node, so that there is one. */
 export const searchPathOf = (peer: Environment): string => {
   const own = path.dirname(process.execPath)
-  return peer.PATH === undefined || peer.PATH === "" ? `${own}:/usr/local/bin:/usr/bin:/bin` : `${own}:${peer.PATH}`
+  return `${peer.PATH === undefined || peer.PATH === "" ? "/usr/local/bin:/usr/bin:/bin" : peer.PATH}:${own}`
 }
 
 /** The environment of build tools: the peer's, without what configures the peer. */
