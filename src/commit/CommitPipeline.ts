@@ -175,7 +175,10 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         const validated: Validated = { _tag: "Validated", number, bytes, block, codes }
         const data = yield* support.privateData(validated)
         // a commit once begun is finished: interruption waits for the disk
-        const committed = yield* Effect.uninterruptible(support.commit(validated, data))
+        const committed = yield* Effect.uninterruptible(support.commit(validated, data)).pipe(
+          Effect.withSpan("PeerLedger.commit", { captureStackTrace: false })
+        )
+        yield* Effect.annotateCurrentSpan("transactions", committed.txs.map(({ txId }) => txId).join(" "))
         yield* PubSub.publish(commits, committed)
         yield* support
           .committed(committed, data)

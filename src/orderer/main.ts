@@ -39,7 +39,8 @@ const serve = (config: OrdererConfig, options: MainOptions, log: Log.NodeLog): P
     Effect.flatMap(Vital, ({ failure }) => failure),
     node
   )
-  return Program.run(program, { log, write: options.stderr, kill: options.kill })
+  const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
+  return Program.run(program, { log, traceFile, write: options.stderr, kill: options.kill })
 }
 
 const start = async (options: MainOptions, log: Log.NodeLog): Promise<number> => {

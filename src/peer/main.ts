@@ -11,6 +11,7 @@ import * as Log from "../runtime/Log.js"
 import * as ProcessGuard from "../runtime/ProcessGuard.js"
 import * as Program from "../runtime/Program.js"
 import * as Vital from "../runtime/Vital.js"
+import { peerCommand } from "./cli/index.js"
 import { parseCommandLine } from "./commandLine.js"
 import { PeerProgram } from "./Peer.js"
 import { PeerConfig } from "./PeerConfig.js"
@@ -22,7 +23,7 @@ export interface MainOptions {
   readonly argv: ReadonlyArray<string>
   readonly env: Environment
   readonly cwd: string
-  readonly stdout: (text: string) => void
+  readonly stdout: (data: Uint8Array | string) => void
   readonly stderr: (text: string) => void
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
@@ -60,7 +61,8 @@ const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: 
     Effect.flatMap(Vital.Vital, ({ failure }) => failure),
     node
   )
-  return Program.run(program, { log, write: options.stderr, kill: options.kill })
+  const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
+  return Program.run(program, { log, traceFile, write: options.stderr, kill: options.kill })
 }
 
 const start = async (devMode: boolean, options: MainOptions): Promise<number> => {
@@ -86,20 +88,10 @@ const start = async (devMode: boolean, options: MainOptions): Promise<number> =>
   return serve(config.right, devMode, options, made.right)
 }
 
+/** The node where the command line starts it, else one of the client's commands, help among them. */
 export const main = (options: MainOptions): Promise<number> => {
-  const { stderr, stdout } = options
   const command = parseCommandLine(options.argv)
-  switch (command._tag) {
-    case "Refused":
-      stderr(command.text)
-      return Promise.resolve(1)
-    case "Print":
-      stdout(command.text)
-      return Promise.resolve(0)
-    case "Version":
-      stdout(versionInfo(process))
-      return Promise.resolve(0)
-    case "Start":
-      return start(command.devMode, options)
-  }
+  if (command._tag === "Start") return start(command.devMode, options)
+  const startNode = ({ devMode }: { readonly devMode: boolean }) => Effect.promise(() => start(devMode, options))
+  return Effect.runPromise(peerCommand(options.argv, options, { start: startNode }))
 }

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { NodeLog } from "./Log.js"
 import { StageFailed, textOf } from "./Stage.js"
+import { traced } from "./Tracing.js"
 import { TaskFailed } from "./Vital.js"
 
 const numbers: Readonly<Record<string, readonly [number, string]>> = {
@@ -20,6 +21,8 @@ export interface ProgramOptions {
   /** Where the report and the signal line go; undefined while logging itself could not be set up. */
   readonly log: NodeLog | undefined
   readonly write: (line: string) => void
+  /** Where spans go (FABRIC_EFFECT_TRACE_FILE); nowhere when absent. */
+  readonly traceFile?: string | undefined
   /** Ends the process at once: a second signal. Given by the launcher. */
   readonly kill: (code: number) => void
 }
@@ -56,7 +59,7 @@ const codeOf = (cause: Cause.Cause<unknown>): number => {
  * first signal interrupts (releases run in reverse), a second one kills.
  */
 export const run = (program: Effect.Effect<unknown, unknown>, options: ProgramOptions): Promise<number> => {
-  const fiber = Effect.runFork(program)
+  const fiber = Effect.runFork(traced(options.traceFile)(program))
   let signalled = false
   const onSignal = (signal: NodeJS.Signals) => {
     const [number, text] = numbers[signal] ?? [0, signal]

@@ -138,11 +138,13 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
         metrics.received()
         const started = performance.now()
         const admitted = yield* preprocess(support, bytes)
+        const { channelHeader: header } = admitted.checked
+        yield* Effect.annotateCurrentSpan({ channel: header.channelId, transaction: header.txId })
         const { answer: bytesOut, success, version } = yield* answer(admitted)
-        const { channelHeader, chaincodeId } = admitted.checked
+        const { chaincodeId } = admitted.checked
         metrics.duration
           .with({
-            channel: channelHeader.channelId,
+            channel: header.channelId,
             chaincode: `${chaincodeId.name}:${version}`,
             success: String(success)
           })
