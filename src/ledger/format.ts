@@ -11,7 +11,11 @@ import * as Effect from "effect/Effect"
 /** Layout of all folders under a ledger root. Raise it with every change that an older program could not read. */
 export const formatNumber = 1
 
-export type FolderKind = "blocks" | "ledgers" | "transient"
+const kinds = ["blocks", "ledgers", "transient"] as const
+export type FolderKind = (typeof kinds)[number]
+
+const formatFile = "FORMAT"
+const markOf = (kind: FolderKind): string => `fabric-effect ${kind} ${formatNumber}`
 
 /** A layout that this program does not know. */
 export class FormatUnknown extends Data.TaggedError("FormatUnknown")<{
@@ -26,7 +30,10 @@ export class FormatUnknown extends Data.TaggedError("FormatUnknown")<{
 /** The folder of a Go node. */
 export class GoFolder extends Data.TaggedError("GoFolder")<{ readonly path: string }> {
   override get message() {
-    return `${this.path} was written by a Go node; bring its blocks in with: node network.mjs ledger import --from ${this.path}`
+    // a peer's two folders lie below the one that core.yaml names
+    const named = /[/\\](ledgersData|transientStore)[/\\]?$/.test(this.path)
+    const from = named ? path.dirname(this.path) : this.path
+    return `${this.path} was written by a Go node and stays as it is; bring its blocks into a folder of this program's with: node network.mjs ledger import --from ${from} --to <empty folder>`
   }
 }
 
@@ -40,14 +47,36 @@ export class FolderUnusable extends Data.TaggedError("FolderUnusable")<{
   }
 }
 
-/** What Go Fabric 1.4 leaves in an orderer's and in a peer's ledger folder. */
+/** What Go Fabric 1.4 leaves in an orderer's, a peer's ledger and a peer's transient folder. */
 const goTraces = [
+  "CURRENT",
   "index/CURRENT",
   "chains/index/CURRENT",
   "ledgerProvider/CURRENT",
   "stateLeveldb/CURRENT",
   "chains/chains"
 ]
+
+/** Whether a folder holds the data of a Go node. Reads only. */
+export const isGoFolder = (dir: string): boolean =>
+  !fs.existsSync(path.join(dir, formatFile)) && goTraces.some((trace) => fs.existsSync(path.join(dir, trace)))
+
+/**
+ * Refuses a Go node's folder. Comes before the lock: a Go peer's transient store has a LOCK of its own, and nothing of
+ * a folder that one may go back to is to be touched.
+ */
+export const refuseGoFolder = (dir: string): Effect.Effect<void, GoFolder> =>
+  Effect.suspend(() => (isGoFolder(dir) ? Effect.fail(new GoFolder({ path: dir })) : Effect.void))
+
+/** What this program keeps in a folder; undefined: nothing of this program's. Reads only. @throws when it is newer */
+export const kindOfFolder = (dir: string): FolderKind | undefined => {
+  const name = path.join(dir, formatFile)
+  if (!fs.existsSync(name)) return undefined
+  const found = fs.readFileSync(name, "utf8").trim()
+  const kind = kinds.find((kind) => found === markOf(kind))
+  if (kind === undefined) throw new FormatUnknown({ path: dir, found })
+  return kind
+}
 
 /** Writes FORMAT into an empty folder, or checks what is there. The folder must be locked. */
 export const claimFolder = (
@@ -57,14 +86,14 @@ export const claimFolder = (
   Effect.try({
     try: () => {
       fs.mkdirSync(dir, { recursive: true })
-      const name = path.join(dir, "FORMAT")
-      const mine = `fabric-effect ${kind} ${formatNumber}`
+      const name = path.join(dir, formatFile)
+      const mine = markOf(kind)
       if (fs.existsSync(name)) {
         const found = fs.readFileSync(name, "utf8").trim()
         if (found !== mine) throw new FormatUnknown({ path: dir, found })
         return
       }
-      if (goTraces.some((trace) => fs.existsSync(path.join(dir, trace)))) throw new GoFolder({ path: dir })
+      if (isGoFolder(dir)) throw new GoFolder({ path: dir })
       fs.writeFileSync(name, `${mine}\n`, { flush: true })
     },
     catch: (cause) =>

@@ -82,6 +82,21 @@ export class HistoryDb {
     return { getHistoryForKey: (namespace, key) => this.history(namespace, key) }
   }
 
+  /** Where a key was written, oldest first. */
+  *positions(namespace: string, key: string): Generator<{ readonly block: bigint; readonly tx: number }, void> {
+    const prefix = prefixOf(namespace, key)
+    const snapshot = this.environment.snapshot()
+    try {
+      const cursor = snapshot.range(this.table, prefix, after(prefix))
+      for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
+        const position = Buffer.from(entry.key).subarray(prefix.length)
+        yield { block: position.readBigUInt64BE(0), tx: position.readUInt32BE(8) }
+      }
+    } finally {
+      snapshot.close()
+    }
+  }
+
   private history(namespace: string, key: string): HistoryIterator {
     const prefix = prefixOf(namespace, key)
     const snapshot = this.environment.snapshot()

@@ -4,6 +4,8 @@
  * a batch is complete before the transaction starts, because only `transactionSync` rolls back on a throw; cursors are
  * closed with their snapshot, because an open one would pin pages for ever.
  */
+import * as fs from "node:fs"
+import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as lmdb from "lmdb"
@@ -34,6 +36,11 @@ export interface EnvironmentOptions {
   readonly tables: ReadonlyArray<string>
   /** Snapshots that may be open at once. Default 4000 (tried with 3,000). */
   readonly maxReaders?: number
+  /**
+   * When commits reach the disk. `commit` (default): each before it returns. `close`: all of them once the environment
+   * is closed, for work that starts over after a crash (an import). `never`: for what is thrown away (a replay).
+   */
+  readonly sync?: "commit" | "close" | "never"
 }
 
 /** Puts and deletes that are committed together. Holds references: do not change the arrays before the commit. */
@@ -237,12 +244,28 @@ export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Envi
             maxReaders: options.maxReaders ?? 4000,
             keyEncoding: "binary",
             encoding: "binary",
-            overlappingSync: false
+            overlappingSync: false,
+            noSync: (options.sync ?? "commit") !== "commit"
           }),
           options.tables
         )
       },
       catch: (cause) => new LmdbOpenFailed({ path: options.path, cause })
     }),
-    (environment) => closing(`LMDB environment ${options.path}`, () => environment.close())
+    (environment) =>
+      Effect.zipRight(
+        closing(`LMDB environment ${options.path}`, () => environment.close()),
+        options.sync === "close" ? syncFile(path.join(options.path, "data.mdb")) : Effect.void
+      )
   )
+
+/** Puts on disk what the system still holds in memory of a file. Failing would mean to go on without: a defect. */
+const syncFile = (name: string): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const file = fs.openSync(name, "r+")
+    try {
+      fs.fsyncSync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+  })

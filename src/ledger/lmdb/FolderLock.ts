@@ -80,6 +80,10 @@ const acquire = async (dir: string): Promise<Held | "locked" | "unsupported"> =>
       throw cause
     }
   }
+  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+    release()
+    throw new Error(`${nodePath.join(dir, fileName)} is another program's lock file`)
+  }
   if ((await ask(path)) !== undefined) {
     release()
     return "locked"

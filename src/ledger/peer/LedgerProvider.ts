@@ -12,7 +12,7 @@ import * as Log from "../../runtime/Log.js"
 import { common, WireError } from "../../wire/index.js"
 import { compareUtf8 } from "../../wire/protoutil.js"
 import { isFolderName } from "../blockstore/index.js"
-import { claimFolder } from "../format.js"
+import { claimFolder, refuseGoFolder } from "../format.js"
 import { Batch, type Environment, lockFolder, openEnvironment, type Table } from "../lmdb/index.js"
 import { ConstructionBroken, GenesisInvalid, LedgerExists, LedgerFailed, LedgerOpen, LedgerUnknown } from "./errors.js"
 import { type LedgerOptions, openLedger } from "./openLedger.js"
@@ -33,8 +33,13 @@ export interface LedgerProviderOptions extends LedgerOptions {
 
 const constructionKey = Buffer.from("construction")
 
+/** Where the list lies, and what is in it. */
+export const idsFolder = (root: string): string => path.join(root, "provider")
+export const channelFolder = (root: string, id: string): string => path.join(root, "channels", id)
+export const idTables: ReadonlyArray<string> = ["ids", "meta"]
+
 /** The list of ids and the flag, in an environment of their own. */
-class IdStore {
+export class IdStore {
   private readonly ids: Table
   private readonly meta: Table
 
@@ -83,11 +88,12 @@ export const makeLedgerProvider = (
   options: LedgerProviderOptions
 ): Effect.Effect<LedgerProviderShape, LedgerProviderError, Scope.Scope> =>
   Effect.gen(function* () {
+    yield* refuseGoFolder(options.root)
     yield* lockFolder(options.root)
     yield* claimFolder(options.root, "ledgers")
     const environment = yield* openEnvironment({
-      path: path.join(options.root, "provider"),
-      tables: ["ids", "meta"],
+      path: idsFolder(options.root),
+      tables: idTables,
       maxReaders: 128
     })
     const ids = new IdStore(environment)
@@ -107,7 +113,7 @@ export const makeLedgerProvider = (
           }),
           () => Effect.sync(() => inUse.delete(id))
         ),
-        openLedger(id, path.join(options.root, "channels", id), options)
+        openLedger(id, channelFolder(options.root, id), options)
       )
 
     const provider: LedgerProviderShape = {

@@ -14,7 +14,7 @@ import {
 } from "../blockstore/index.js"
 import { ConfigHistory, configHistoryTables } from "../confighistory/index.js"
 import { HistoryDb, historyTables } from "../history/index.js"
-import { type Environment, type LmdbOpenFailed, openEnvironment } from "../lmdb/index.js"
+import { type Environment, type EnvironmentOptions, type LmdbOpenFailed, openEnvironment } from "../lmdb/index.js"
 import { BtlPolicy, PurgeSchedule, PvtDataStore, purgeTables, pvtDataTables } from "../pvtdata/index.js"
 import type { RichQueries, StateSnapshot } from "../simulator/index.js"
 import { StateDb, stateTables } from "../statedb/index.js"
@@ -35,6 +35,7 @@ export interface StorageOptions {
   readonly channelId: string
   readonly folder: string
   readonly maxFileSize?: number
+  readonly sync?: EnvironmentOptions["sync"]
   readonly richQueries?: (snapshot: StateSnapshot) => RichQueries
 }
 
@@ -48,7 +49,11 @@ export const openStorage = (
 ): Effect.Effect<Storage, StoreFailed | LmdbOpenFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const { channelId, folder } = options
-    const environment = yield* openEnvironment({ path: path.join(folder, "db"), tables })
+    const environment = yield* openEnvironment({
+      path: path.join(folder, "db"),
+      tables,
+      ...(options.sync === undefined ? {} : { sync: options.sync })
+    })
     const files = yield* Effect.acquireRelease(
       Effect.try({
         try: () => BlockFiles.openDir(channelId, folder, options.maxFileSize ?? defaultMaxFileSize),

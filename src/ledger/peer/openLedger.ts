@@ -51,6 +51,8 @@ export interface LedgerOptions {
   readonly eligibilityPause?: number
   /** Bytes after which a new block file is begun. */
   readonly maxFileSize?: number
+  /** When the database's commits reach the disk; `close` is for imports, which start over after a crash. */
+  readonly sync?: "commit" | "close"
   readonly processors?: TxProcessors
   /** Whether this peer belongs to a collection of a channel; nobody does unless it is given. */
   readonly isMember?: (channelId: string) => Membership
@@ -72,6 +74,7 @@ export const openLedger = (
       channelId,
       folder,
       ...(options.maxFileSize === undefined ? {} : { maxFileSize: options.maxFileSize }),
+      ...(options.sync === undefined ? {} : { sync: options.sync }),
       ...(options.richQueries === undefined ? {} : { richQueries: options.richQueries(channelId) })
     })
     const isMember = options.isMember?.(channelId) ?? (() => false)

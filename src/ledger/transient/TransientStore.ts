@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { common, rwset, transientstore } from "../../wire/index.js"
-import { claimFolder, type FolderUnusable, type FormatUnknown, type GoFolder } from "../format.js"
+import { claimFolder, type FolderUnusable, type FormatUnknown, type GoFolder, refuseGoFolder } from "../format.js"
 import {
   after,
   Batch,
@@ -237,6 +237,7 @@ export const makeTransientStores = (
   options: TransientStoreOptions
 ): Effect.Effect<TransientStores["Type"], TransientStoreError, Scope.Scope> =>
   Effect.gen(function* () {
+    yield* refuseGoFolder(options.root)
     yield* lockFolder(options.root)
     yield* claimFolder(options.root, "transient")
     const environment = yield* openEnvironment({

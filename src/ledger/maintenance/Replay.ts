@@ -1,0 +1,77 @@
+/**
+ * A chain once more from its first block, into stores of its own: what flags, commit hashes and state must be. The
+ * folder is scratch space: nothing in it survives a crash, and no blocks are written to it.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { ParsedBlock, StoreFailed } from "../blockstore/index.js"
+import type { LmdbOpenFailed } from "../lmdb/index.js"
+import { commitHash } from "../mvcc/index.js"
+import { BlockPreparation } from "../peer/prepare.js"
+import { defaultProcessors } from "../peer/processors.js"
+import { openStorage, type Storage } from "../peer/Storage.js"
+import { batchOf } from "../peer/write.js"
+import type { TxPvtData } from "../pvtdata/index.js"
+import { QueryExecutor, TxSimulator } from "../simulator/index.js"
+
+const noData: TxPvtData = new Map()
+
+/** What the rules of state make of a block. */
+export interface Replayed {
+  readonly codes: Uint8Array
+  /** Undefined for block 0. */
+  readonly commitHash: Uint8Array
+}
+
+export class Replay {
+  private lastHash: Uint8Array = new Uint8Array(0)
+
+  constructor(
+    private readonly channelId: string,
+    readonly storage: Storage
+  ) {}
+
+  /**
+   * Takes the next block. `codes`: what validation decided, before MVCC. Plain and synchronous.
+   * @throws BlockRefused, LmdbCommitFailed
+   */
+  apply(block: ParsedBlock, codes: Uint8Array): Replayed {
+    const { storage } = this
+    const state = storage.state.snapshot()
+    try {
+      const preparation = new BlockPreparation({
+        channel: this.channelId,
+        block,
+        codes,
+        pvtData: noData,
+        state,
+        validate: true,
+        processors: defaultProcessors,
+        newSimulator: (txId) => TxSimulator.make(storage.state.snapshot(), txId),
+        keyValueFault: () => undefined
+      })
+      preparation.step(() => true)
+      const prepared = preparation.finish()
+      // before the batch is made: that adds purges, which the hash does not cover
+      const hash = block.number === 0n ? new Uint8Array(0) : commitHash(prepared.codes, prepared.updates, this.lastHash)
+      const parts = { place: undefined, state: true, history: true }
+      storage.environment.commit(batchOf(storage, block, prepared, state, parts, () => false).batch)
+      this.lastHash = hash
+      return { codes: prepared.codes, commitHash: hash }
+    } finally {
+      state.release()
+    }
+  }
+
+  /** State as of the last block; end it with `done`. */
+  query(): QueryExecutor {
+    return new QueryExecutor(this.storage.state.snapshot(), undefined)
+  }
+}
+
+/** A replay in an empty folder, for the scope. */
+export const openReplay = (
+  channelId: string,
+  folder: string
+): Effect.Effect<Replay, StoreFailed | LmdbOpenFailed, Scope.Scope> =>
+  Effect.map(openStorage({ channelId, folder, sync: "never" }), (storage) => new Replay(channelId, storage))
