@@ -20,6 +20,16 @@ export interface FolderOptions {
   readonly files?: Readonly<Record<string, string>>
 }
 
+const made: Array<string> = []
+process.once("exit", () => {
+  for (const folder of made) fs.rmSync(folder, { recursive: true, force: true })
+})
+const temporary = (prefix: string): string => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), prefix))
+  made.push(folder)
+  return folder
+}
+
 /**
  * A chaincode folder in the system's temporary folder. Its dependencies are not installed: NODE_PATH leads to those of
  * the repository, so that a test starts no npm.
@@ -30,12 +40,12 @@ export const chaincodeFolder = ({
   source = "probe",
   start = "node index.js"
 }: FolderOptions = {}): string => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fe-cc-"))
+  const folder = temporary("fe-cc-")
   const from = path.isAbsolute(source) ? source : path.join(FIXTURES, source)
   for (const file of fs.readdirSync(from)) {
     if (file.endsWith(".js")) fs.copyFileSync(path.join(from, file), path.join(folder, file))
   }
-  const modules = fs.mkdtempSync(path.join(os.tmpdir(), "fe-modules-"))
+  const modules = temporary("fe-modules-")
   fs.symlinkSync(path.join(repository, "node_modules", SHIMS[shim]), path.join(modules, "fabric-shim"))
   const script = `NODE_PATH=${modules}:${path.join(repository, "node_modules")} ${start}`
   fs.writeFileSync(
