@@ -21,6 +21,8 @@ export interface BrokerShape {
   readonly tlsAddress: string
   /** SASL/PLAIN for `user`, `password`. */
   readonly saslAddress: string
+  /** A listener that tells clients the first port, where a proxy must stand, and listens on the second. */
+  readonly proxied: { readonly address: string; readonly port: number; readonly target: number }
   readonly authority: Authority
   readonly client: Pair
   readonly user: string
@@ -113,22 +115,26 @@ const make = (options: BrokerOptions) =>
       Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "kafka-"))),
       (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
     )
-    const [plain = 0, tls = 0, sasl = 0, controller = 0] = yield* freePorts(4)
+    const [plain = 0, tls = 0, sasl = 0, behind = 0, proxied = 0, controller = 0] = yield* freePorts(6)
     const ca = authority("kafka-ca")
     const server = ca.issue("kafka")
     const [user, password] = ["orderer", "orderer-secret"]
     const listeners = { PLAIN: plain, TLS: tls, SASL: sasl }
-    const at = Object.entries(listeners).map(([name, port]) => `${name}://127.0.0.1:${port}`)
+    const at = (ports: Readonly<Record<string, number>>) =>
+      Object.entries(ports)
+        .map(([name, port]) => `${name}://127.0.0.1:${port}`)
+        .join(",")
     const login = "org.apache.kafka.common.security.plain.PlainLoginModule"
     const properties: Record<string, string> = {
       "process.roles": "broker,controller",
       "node.id": "1",
       "controller.quorum.voters": `1@127.0.0.1:${controller}`,
-      listeners: [...at, `CONTROLLER://127.0.0.1:${controller}`].join(","),
-      "advertised.listeners": at.join(","),
+      listeners: at({ ...listeners, PROXIED: behind, CONTROLLER: controller }),
+      "advertised.listeners": at({ ...listeners, PROXIED: proxied }),
       "controller.listener.names": "CONTROLLER",
       "inter.broker.listener.name": "PLAIN",
-      "listener.security.protocol.map": "PLAIN:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+      "listener.security.protocol.map":
+        "PLAIN:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
       "listener.name.tls.ssl.keystore.type": "PEM",
       "listener.name.tls.ssl.keystore.certificate.chain": quoted(server.certificate),
       "listener.name.tls.ssl.keystore.key": quoted(server.key),
@@ -190,6 +196,7 @@ const make = (options: BrokerOptions) =>
       address: `127.0.0.1:${plain}`,
       tlsAddress: `127.0.0.1:${tls}`,
       saslAddress: `127.0.0.1:${sasl}`,
+      proxied: { address: `127.0.0.1:${proxied}`, port: proxied, target: behind },
       authority: ca,
       client: ca.issue("orderer"),
       user,

@@ -14,13 +14,17 @@ import * as Log from "../../../src/runtime/Log.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { common, orderer } from "../../../src/wire/index.js"
 import { newBlock } from "../../../src/wire/protoutil.js"
-import { findLibs } from "../../kafka/libs.js"
-import { chainA, deliverAll, message, type Node, seekMessage, signerOf, startNode } from "../support/node.js"
+import {
+  broadcastOne,
+  chainA,
+  deliverAll,
+  message,
+  type Node,
+  seekMessage,
+  signerOf,
+  startNode
+} from "../support/node.js"
 import { batchSize, build, draftOf, envelopeOf, groupOf, setValue, updateOf } from "../support/updates.js"
-
-/** What these tests lack on this machine; undefined when they can run. Said in one line. */
-export const missing = findLibs()
-if (missing !== undefined) console.warn(`kafka tests are skipped: ${missing}`)
 
 // ---- Genesis -------------------------------------------------------------------------------------------------------
 
@@ -30,7 +34,7 @@ export interface GenesisOptions {
   readonly count?: number
   /** Go duration. */
   readonly timeout?: string
-  /** False: an orderer section without capabilities, that is compatibility mode. */
+  /** False: no capabilities, that is compatibility mode. */
   readonly resubmission?: boolean
 }
 
@@ -46,7 +50,7 @@ export const genesis = (options: GenesisOptions): Uint8Array => {
   setValue(section, "KafkaBrokers", orderer.KafkaBrokers.encode({ brokers: [...options.brokers] }))
   setValue(section, "BatchSize", batchSize(options.count ?? 10))
   setValue(section, "BatchTimeout", orderer.BatchTimeout.encode({ timeout: options.timeout ?? "300ms" }))
-  if (options.resubmission === false) section.values.delete("Capabilities")
+  if (options.resubmission === false) for (const each of [draft, section]) each.values.delete("Capabilities")
   const channelHeader = common.ChannelHeader.encode({ ...header, channelId: options.channelId })
   const made = common.Envelope.encode({
     ...envelope,
@@ -78,6 +82,8 @@ Kafka:
     Producer: {RetryBackoff: 50ms, RetryMax: 1}
     Consumer: {RetryBackoff: 200ms}
   Topic: {ReplicationFactor: 1}
+  TLS: {Enabled: false}
+  SASLPlain: {Enabled: false}
 `
 
 /** In: environment variables as an orderer takes them. */
@@ -136,15 +142,26 @@ export const untilOpen = (node: KafkaNode, after = 0) => untilLogged(node, "Star
 
 // ---- Messages and blocks -------------------------------------------------------------------------------------------
 
-/** A normal message for the system channel. */
-export const textMessage = (channelId: string, text: string) =>
-  Effect.map(signerOf("ordererAdmin"), (signer) => message(signer, channelId, text))
+/** A normal message; for the system channel unless someone else sends it. */
+export const textMessage = (channelId: string, text: string, who: Parameters<typeof signerOf>[0] = "ordererAdmin") =>
+  Effect.map(signerOf(who), (signer) => message(signer, channelId, text))
 
 /** A config update of the system channel that sets the number of messages of a block. */
 export const batchUpdate = (bundle: Bundle, count: number) =>
   Effect.map(signerOf("ordererAdmin"), (signer) =>
     envelopeOf(
       updateOf(bundle, (root) => setValue(groupOf(root, "Orderer"), "BatchSize", batchSize(count))),
+      [signer]
+    )
+  )
+
+/** One that sets the batch timeout, a Go duration. */
+export const timeoutUpdate = (bundle: Bundle, timeout: string) =>
+  Effect.map(signerOf("ordererAdmin"), (signer) =>
+    envelopeOf(
+      updateOf(bundle, (root) =>
+        setValue(groupOf(root, "Orderer"), "BatchTimeout", orderer.BatchTimeout.encode({ timeout }))
+      ),
       [signer]
     )
   )
@@ -162,10 +179,32 @@ export const blocksOf = (node: Node, channelId: string) =>
 const { LAST_CONFIG, ORDERER, TRANSACTIONS_FILTER } = common.BlockMetadataIndex
 
 /** What of a block is the same on every orderer. */
-export const common4 = ({ data, header, metadata }: common.Block) => ({
+export const comparable = ({ data, header, metadata }: common.Block) => ({
   header,
   data: data?.data.map((entry) => Buffer.from(entry).toString("base64")),
   slots: [LAST_CONFIG, TRANSACTIONS_FILTER, ORDERER].map((slot) =>
     Buffer.from(metadata?.metadata[slot] ?? new Uint8Array()).toString("hex")
   )
 })
+
+/** What Broadcast and Deliver answer for a channel now. */
+export const statusOf = (node: Node, channelId: string, bestEffort = false) =>
+  Effect.gen(function* () {
+    const reader = yield* signerOf("ordererAdmin")
+    const { blocks, status } = yield* deliverAll(
+      node.client,
+      seekMessage(reader, channelId, 0n, 0n, bestEffort ? { bestEffort } : {})
+    )
+    return { deliverStatus: status, delivered: blocks.length }
+  })
+
+/** Creates an application channel by the recorded request with another name. */
+export const createChannel = (node: Node, channelId: string) =>
+  Effect.gen(function* () {
+    const recorded = common.Envelope.decode(fs.readFileSync(path.join(chainA, "mychannel.tx")))
+    const { configUpdate } = common.ConfigUpdateEnvelope.decode(common.Payload.decode(recorded.payload).data)
+    const update = { ...common.ConfigUpdate.decode(configUpdate), channelId }
+    const answer = yield* broadcastOne(node.client, envelopeOf(update, [yield* signerOf("admin1")]))
+    if (answer?.status !== common.Status.SUCCESS) return yield* Effect.die(new Error(JSON.stringify(answer)))
+    yield* until(() => (node.registrar.channel(channelId)?.ledger.height() ?? 0n) >= 1n)
+  })

@@ -188,6 +188,9 @@ export const makeRecordLoop = (options: RecordLoopOptions): Effect.Effect<Record
           case "Dropped":
             yield* log.warning(at(`Error when processing incoming message of type REGULAR = ${action.reason}`))
             return undefined
+          case "Undecodable":
+            yield* log.error(at(action.reason))
+            return undefined
           case "Fatal":
             return action.reason
         }

@@ -57,6 +57,8 @@ export type KafkaAction<E> =
   | { readonly _tag: "UnblockIngress" }
   /** Nothing is written for this record; the reference's warning. */
   | { readonly _tag: "Dropped"; readonly reason: string }
+  /** The same for a record that no orderer made. */
+  | { readonly _tag: "Undecodable"; readonly reason: string }
   | { readonly _tag: "Compatibility" }
   /** The chain's loop ends for good. */
   | { readonly _tag: "Fatal"; readonly reason: string }
@@ -112,7 +114,7 @@ export class KafkaProcess<E> {
     try {
       message = orderer.KafkaMessage.decode(value)
     } catch (error) {
-      return dropped(`Unable to unmarshal consumed message = ${String(error)}`)
+      return [{ _tag: "Undecodable", reason: `Unable to unmarshal consumed message = ${String(error)}` }]
     }
     if (message.regular !== undefined) return this.regular(message.regular, offset, now)
     if (message.timeToCut !== undefined) return this.timeToCut(message.timeToCut.blockNumber, offset)
