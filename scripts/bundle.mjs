@@ -21,7 +21,9 @@ await build({
   target: "node20",
   external: ["lmdb", "kafkajs"],
   // packages of the older kind ask for `require`
-  banner: { js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
+  },
   logLevel: "warning",
   legalComments: "none"
 })

@@ -82,7 +82,8 @@ for (const file of files(src)) {
     }
   }
   const env = /process\.env/.exec(text)
-  if (env && !/\/(?:main|network\/api)\.ts$/.test(`/${path}`)) fault(env.index, "process.env is read in the launchers only")
+  if (env && !/\/(?:main|network\/api)\.ts$/.test(`/${path}`))
+    fault(env.index, "process.env is read in the launchers only")
   const exit = /process\.exit\(/.exec(text)
   if (exit) fault(exit.index, "process.exit belongs to the launchers")
 }
