@@ -6,7 +6,7 @@ const options = {
   argv,
   env: process.env,
   cwd: process.cwd(),
-  stdout: (text: string) => void process.stdout.write(text),
+  stdout: (data: Uint8Array | string) => void process.stdout.write(data),
   stderr: (text: string) => void process.stderr.write(text),
   kill: (code: number) => process.exit(code)
 }
