@@ -46,5 +46,5 @@ for (const [where, p] of Object.entries(l.packages)) {
   }
 }
 l.packages = Object.fromEntries(Object.entries(l.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
-writeFileSync(f, JSON.stringify(l, null, 2) + "\n")
+writeFileSync(f, `${JSON.stringify(l, null, 2)}\n`)
 console.log("added", added)
