@@ -38,16 +38,19 @@ const configOf = (folder: string, port: number, env: Record<string, string> = {}
   )
 
 /** Starts the whole program in the scope; `journal` gets its stages. */
-const start = (folder: string, env: Record<string, string> = {}, journal: Array<string> = []) =>
+const start = (
+  folder: string,
+  env: Record<string, string> = {},
+  journal: Array<string> = [],
+  surroundings: Orderer.Surroundings = { env: {}, cwd: folder }
+) =>
   Effect.gen(function* () {
     const config = configOf(folder, yield* freePort, env)
     const events = {
       acquired: (stage: string) => void journal.push(`+${stage}`),
       released: (stage: string) => void journal.push(`-${stage}`)
     }
-    const program = Orderer.layer(config, { env: {}, cwd: folder }).pipe(
-      Layer.provide(Layer.succeed(StageJournal, events))
-    )
+    const program = Orderer.layer(config, surroundings).pipe(Layer.provide(Layer.succeed(StageJournal, events)))
     const context = yield* Layer.build(program)
     const running = yield* Effect.provide(Orderer.running, context)
     const registrar = yield* Effect.provide(Registrar, context)
@@ -167,6 +170,47 @@ describe("stages", () => {
       yield* start(folder)
       const second = yield* Effect.flip(start(folder))
       expect(second).toMatchObject({ stage: "ledgers", exitCode: 2 })
+    })
+  )
+  it.scopedLive("build a provisional genesis block from a profile, and go on from their ledger", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const profiles = path.join(folder, "profiles")
+      fs.mkdirSync(profiles)
+      fs.copyFileSync(path.join(chainA, "configtx.yaml"), path.join(profiles, "configtx.yaml"))
+      fs.symlinkSync(path.join(chainA, "crypto-config"), path.join(profiles, "crypto-config"))
+      const env = {
+        ORDERER_GENERAL_GENESISMETHOD: "provisional",
+        ORDERER_GENERAL_GENESISPROFILE: "Genesis",
+        ORDERER_GENERAL_SYSTEMCHANNEL: "provisional"
+      }
+      const surroundings = { env: { FABRIC_CFG_PATH: profiles }, cwd: folder }
+      const node = yield* start(folder, env, [], surroundings)
+      expect(node.registrar.systemChannelId).toBe("provisional")
+      yield* createMychannel(node)
+    })
+  )
+  it.scopedLive("write traces where they are asked to (Debug.*TraceDir)", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const traces = path.join(folder, "traces")
+      fs.mkdirSync(traces)
+      const node = yield* start(folder, {
+        ORDERER_DEBUG_BROADCASTTRACEDIR: traces,
+        ORDERER_DEBUG_DELIVERTRACEDIR: traces
+      })
+      const admin = yield* signerOf("ordererAdmin")
+      const sent = message(admin, "sys", "traced")
+      const asked = seekMessage(admin, "sys", 0n, 0n)
+      yield* broadcastAll(node.client, [sent])
+      yield* deliverAll(node.client, asked)
+      const complete = Effect.sync(() =>
+        fs.readdirSync(traces).sort((a, b) => (a.endsWith("Deliver") ? 1 : b.endsWith("Deliver") ? -1 : 0))
+      )
+      const names = yield* Effect.repeat(complete, { until: (found) => found.length === 2 })
+      expect(names.map((name) => name.replace(/^\d+_0x[0-9a-f]+\./, ""))).toEqual(["Broadcast", "Deliver"])
+      const sizes = Effect.sync(() => names.map((name) => fs.readFileSync(path.join(traces, name)).toString("hex")))
+      yield* Effect.repeat(sizes, { until: ([first, second]) => first === toHex(sent) && second === toHex(asked) })
     })
   )
   it.scopedLive("two programs in one process serve apart", () =>

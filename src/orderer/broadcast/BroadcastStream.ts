@@ -44,7 +44,7 @@ export interface BroadcastOptions {
 }
 
 /** Messages of one stream taken in and not answered, and their bytes, at most (one message may be larger). */
-const windowMessages = 2048
+const windowMessages = 128
 const windowBytes = 16 * 1024 * 1024
 /** Messages that go to consensus together, at most. */
 const batchLimit = 512

@@ -20,7 +20,12 @@ interface Batch {
   /** Per job: key number, length of data, length of signature. */
   readonly heads: Uint32Array
   /** Data and signature of all jobs, one after the other. */
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+interface Answer {
+  readonly verdicts: Uint8Array
+  readonly buffer: ArrayBuffer
 }
 
 /** Runs in the worker. Its source text is the worker's program: it must not refer to anything outside itself. */
@@ -43,10 +48,15 @@ const program = (threads: typeof import("node:worker_threads"), crypto: typeof i
       }
       at = next
     }
-    threads.parentPort?.postMessage(verdicts, [verdicts.buffer])
+    // the buffer goes back: the main thread fills it again, and nobody's garbage collector has to find it
+    threads.parentPort?.postMessage({ verdicts, buffer: batch.bytes.buffer }, [verdicts.buffer, batch.bytes.buffer])
   })
 }
 
+/** Buffers that wait to be filled again, and the largest of them. */
+const keptBuffers = 3
+const keptBytes = 2 * 1024 * 1024
+const smallestBuffer = 384 * 1024
 /** Keys that the worker remembers; beyond it they are numbered anew. */
 const keyLimit = 10_000
 
@@ -54,6 +64,7 @@ export class VerifyWorker {
   private readonly worker: Worker
   private numbers = new Map<KeyObject, number>()
   private next = 0
+  private readonly buffers: Array<ArrayBuffer> = []
 
   /** `answered` gets a batch's verdicts in the order of its jobs, batches in the order sent; `broken` is called once. */
   constructor(answered: (verdicts: Uint8Array) => void, broken: (error: unknown) => void) {
@@ -63,7 +74,10 @@ export class VerifyWorker {
       resourceLimits: { maxOldGenerationSizeMb: 64 }
     })
     this.worker.unref() // does not keep a process alive that is otherwise done
-    this.worker.on("message", answered)
+    this.worker.on("message", ({ buffer, verdicts }: Answer) => {
+      if (this.buffers.length < keptBuffers && buffer.byteLength <= keptBytes) this.buffers.push(buffer)
+      answered(verdicts)
+    })
     this.worker.on("error", broken)
     this.worker.on("messageerror", broken)
     this.worker.on("exit", () => broken(new Error("the verifying worker has ended")))
@@ -72,7 +86,8 @@ export class VerifyWorker {
   send(jobs: ReadonlyArray<Job>): void {
     const keys: Array<readonly [number, KeyObject, string]> = []
     const heads = new Uint32Array(3 * jobs.length)
-    const bytes = new Uint8Array(jobs.reduce((sum, { data, signature }) => sum + data.length + signature.length, 0))
+    const size = jobs.reduce((sum, { data, signature }) => sum + data.length + signature.length, 0)
+    const bytes = new Uint8Array(this.take(size))
     let at = 0
     for (const [i, { data, hash, key, signature }] of jobs.entries()) {
       heads[3 * i] = this.numberOf(key, hash, keys)
@@ -88,6 +103,11 @@ export class VerifyWorker {
 
   terminate(): Promise<unknown> {
     return this.worker.terminate()
+  }
+
+  private take(size: number): ArrayBuffer {
+    const kept = this.buffers.pop()
+    return kept !== undefined && kept.byteLength >= size ? kept : new ArrayBuffer(Math.max(size, smallestBuffer))
   }
 
   private numberOf(key: KeyObject, hash: string, unseen: Array<readonly [number, KeyObject, string]>): number {

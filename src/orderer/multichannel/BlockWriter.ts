@@ -22,7 +22,7 @@ import { ordererOf } from "../msgprocessor/filters.js"
 import type { Message } from "../msgprocessor/Message.js"
 import { configEnvelopeOf } from "../msgprocessor/Processor.js"
 import { type Signing, signatureHeader } from "../msgprocessor/signedEnvelope.js"
-import { annotate, type BlockHeader, nextBlock } from "./blockAssembly.js"
+import { annotate, type BlockHeader, encodeBlock, nextBlock } from "./blockAssembly.js"
 import type { ChannelHealth } from "./ChannelHealth.js"
 import { BlockRefused, LedgerFailed } from "./errors.js"
 import { checkResources } from "./resources.js"
@@ -108,7 +108,7 @@ export const makeBlockWriter = (options: BlockWriterOptions): Effect.Effect<Bloc
             sign: signing.signer.sign
           }
         )
-        yield* LedgerFailed.refail(ledger.append(common.Block.encode(signed)))
+        yield* LedgerFailed.refail(ledger.append(encodeBlock(signed)))
         around?.after()
         yield* log.debug(`[channel: ${channelId}] Wrote block [${headerOf(block).number}]`)
       })
