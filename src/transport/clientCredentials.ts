@@ -22,6 +22,10 @@ export interface Handshake {
 type Connector = ReturnType<grpc.ChannelCredentials["_createSecureConnector"]>
 type Connect = Connector["connect"]
 
+/** What the server said before it hung up: `handshake failure` when it misses a client certificate. */
+const alert = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/
+const alertNames: Readonly<Record<string, string>> = { UNKNOWN_CA: "unknown certificate authority" }
+
 /** Go's words for what OpenSSL found, where scripts and people know them. */
 const inGo = (error: Error & { readonly code?: string }): string => {
   switch (error.code) {
@@ -34,8 +38,11 @@ const inGo = (error: Error & { readonly code?: string }): string => {
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
       return "x509: certificate signed by unknown authority"
-    default:
-      return error.message
+    default: {
+      const name = alert.exec(error.code ?? "")?.[1]
+      if (name === undefined) return error.message
+      return `remote error: tls: ${alertNames[name] ?? name.toLowerCase().replaceAll("_", " ")}`
+    }
   }
 }
 

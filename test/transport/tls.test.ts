@@ -228,6 +228,8 @@ describe("client certificates", () => {
       const target = yield* tlsNode({ requireClientCert: true, clientRootCAs: roots(ca) })
       assert.isTrue(target.server.mutualTls)
       const options = { rootCerts: roots(ca) }
+      const bare = yield* Effect.flip(seen(target, { tls: options }))
+      assert.include(bare.message, "authentication handshake failed: remote error: tls: handshake failure")
       const admitted = (pair: Pair | undefined) =>
         seen(target, {
           tls: { ...options, ...(pair === undefined ? {} : shows(pair)) },
