@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { collectionsBeside, packageChaincode } from "./chaincode.js"
+import { collectionsBeside, type PackagedChaincode, packageChaincode } from "./chaincode.js"
 import { type Environment, ordererEnvironment, peerEnvironment } from "./environment.js"
 import { type NetworkRefused, type NodeFailed, StepFailed } from "./errors.js"
 import { type Gateway, makeGateway } from "./gateway/Gateway.js"
@@ -57,13 +57,14 @@ export const up = (
   Effect.gen(function* () {
     const nodes = yield* Nodes
     const step = timed(reporter)
-
+    // what cannot be packaged is better known before anything runs
+    const packaged = yield* Effect.forEach(spec.chaincodes, (one) => packageStep(one, environment, reporter))
     yield* step(makeMaterial(spec, ports), (made) =>
       made ? "made crypto material and genesis block" : "found crypto material"
     )
 
-    // ---- Nodes ----
-    const orderer = yield* step(
+    // ---- Nodes: started at the same time, the orderer first to be registered and last to be stopped ----
+    const orderer = step(
       nodes.orderer({
         name: layout.ORDERER_HOST,
         environment: ordererEnvironment(spec, ports, environment.configDir),
@@ -72,20 +73,19 @@ export const up = (
       }),
       `started ${layout.ORDERER_HOST} on 127.0.0.1:${ports.orderer}`
     )
-    const peers = yield* step(
-      Effect.forEach(
-        layout.peersOf(spec),
-        (peer) =>
-          nodes.peer({
-            name: peer.host,
-            environment: peerEnvironment(spec, ports, peer, environment.configDir),
-            port: ports.peers[peer.host]?.peer ?? 0,
-            log: peer.log
-          }),
-        { concurrency: 2 }
-      ),
-      (running) => `started ${running.map(({ name }) => name).join(", ")}`
-    )
+    const peers = layout.peersOf(spec).map((place) => {
+      const port = ports.peers[place.host]?.peer ?? 0
+      return step(
+        nodes.peer({
+          name: place.host,
+          environment: peerEnvironment(spec, ports, place, environment.configDir),
+          port,
+          log: place.log
+        }),
+        `started ${place.host} on 127.0.0.1:${port}`
+      )
+    })
+    const running = yield* Effect.all([orderer, ...peers], { concurrency: 4 })
 
     // ---- Channel ----
     const gateway = yield* makeGateway(spec, ports)
@@ -95,30 +95,53 @@ export const up = (
     )
 
     // ---- Chaincode ----
-    for (const chaincode of spec.chaincodes) yield* deploy(gateway, chaincode, environment, reporter)
-    return { spec, ports, nodes: [orderer, ...peers], gateway }
+    for (const one of packaged) yield* installStep(gateway, one, reporter)
+    return { spec, ports, nodes: running, gateway }
   })
 
-/** Packages, installs on every peer, instantiates or upgrades; whatever of it is done already is left out. */
-export const deploy = (
-  gateway: Gateway,
+// ---- Chaincode -----------------------------------------------------------------------------------------------------
+
+interface Packaged extends PackagedChaincode {
+  readonly chaincode: ChaincodeSpec
+}
+
+/** A package and what goes with it: the collections beside the code unless others are given. */
+const packageStep = (
   given: ChaincodeSpec,
-  environment: NetworkEnvironment,
+  { toolEnvironment }: NetworkEnvironment,
   reporter: Reporter
-): Effect.Effect<void, NetworkRefused | StepFailed> =>
+): Effect.Effect<Packaged, NetworkRefused | StepFailed> =>
   Effect.gen(function* () {
-    const step = timed(reporter)
-    const { name, version } = given
     const collections = given.collections ?? (yield* collectionsBeside(given.path))
     const chaincode = collections === undefined ? given : { ...given, collections }
-    const { packageBytes, specBytes } = yield* step(
-      Effect.mapError(packageChaincode(chaincode, environment.toolEnvironment), (cause) =>
+    const bytes = yield* packageChaincode(chaincode, toolEnvironment).pipe(
+      Effect.mapError((cause) =>
         cause._tag === "NetworkRefused"
           ? cause
-          : new StepFailed({ step: `package ${name}`, reason: cause.message, cause })
-      ),
-      `packaged ${name} ${version}`
+          : new StepFailed({ step: `package ${given.name}`, reason: cause.message, cause })
+      )
     )
+    return { chaincode, ...bytes }
+  }).pipe((packaging) => timed(reporter)(packaging, `packaged ${given.name} ${given.version}`))
+
+/** Installs on every peer, then instantiates or upgrades; what is done already is left out. */
+const installStep = (
+  gateway: Gateway,
+  { chaincode, packageBytes, specBytes }: Packaged,
+  reporter: Reporter
+): Effect.Effect<void, StepFailed> =>
+  Effect.gen(function* () {
+    const { name, version } = chaincode
+    const step = timed(reporter)
     yield* step(gateway.install(chaincode, packageBytes), `installed ${name} ${version}`)
     yield* step(gateway.instantiate(chaincode, specBytes), (outcome) => `chaincode ${name}: ${outcome}`)
   })
+
+/** Runs one more chaincode on a network that is up. */
+export const deploy = (
+  gateway: Gateway,
+  chaincode: ChaincodeSpec,
+  environment: NetworkEnvironment,
+  reporter: Reporter
+): Effect.Effect<void, NetworkRefused | StepFailed> =>
+  Effect.flatMap(packageStep(chaincode, environment, reporter), (packaged) => installStep(gateway, packaged, reporter))

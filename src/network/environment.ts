@@ -9,6 +9,10 @@ import type { NetworkSpec } from "./spec.js"
 
 export type Environment = Readonly<Record<string, string>>
 
+/** Fabric's usual log line without its colours: these logs are files. */
+export const LOG_FORMAT =
+  "%{time:2006-01-02 15:04:05.000 MST} [%{module}] %{shortfunc} -> %{level:.4s} %{id:03x} %{message}"
+
 const LOOPBACK = "127.0.0.1"
 
 /** In: the folder with our `orderer.yaml` and `core.yaml`. */

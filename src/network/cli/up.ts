@@ -4,7 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { toText } from "../../wire/protoutil.js"
-import { toolEnvironment } from "../environment.js"
+import { LOG_FORMAT, toolEnvironment } from "../environment.js"
 import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { type RunningNetwork, up } from "../Network.js"
@@ -25,8 +25,10 @@ export interface World {
 type Failure = NetworkRefused | NodeFailed | StepFailed
 
 /** Nodes must not be configured by what happens to be set around us: only their own variables and the log's count. */
-const inherited = ({ environment }: World): Record<string, string | undefined> =>
-  Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(CORE|ORDERER)_/.test(name)))
+const inherited = ({ environment }: World): Record<string, string | undefined> => ({
+  FABRIC_LOGGING_FORMAT: LOG_FORMAT,
+  ...Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(CORE|ORDERER)_/.test(name)))
+})
 
 /** The sample's transaction: shows that the network works. */
 const firstTransaction = (network: RunningNetwork, home: string, output: Output): Effect.Effect<void, StepFailed> =>

@@ -59,7 +59,6 @@ export const makeConnections = (
         connect(`127.0.0.1:${port}`, {
           ...connectionOptions(spec.tls, host, caFile),
           connectTimeout: "10 seconds",
-          patient: true,
           reconnect: { initial: "50 millis", max: "1 second" }
         })
       ).pipe(Scope.extend(scope), failing(`connect to ${host}`))

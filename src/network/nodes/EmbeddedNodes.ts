@@ -12,7 +12,7 @@ import { PeerConfig } from "../../peer/PeerConfig.js"
 import { ProcessEnvironment } from "../../peer/stages/ChaincodeRuntime.js"
 import * as Log from "../../runtime/Log.js"
 import * as Vital from "../../runtime/Vital.js"
-import type { Environment } from "../environment.js"
+import { type Environment, LOG_FORMAT } from "../environment.js"
 import { NodeFailed } from "../errors.js"
 import { makeFolder } from "../folders.js"
 import { type NodeRequest, Nodes, type RunningNode } from "./Nodes.js"
@@ -46,7 +46,7 @@ const logLayer = (request: NodeRequest, spec: string): Effect.Effect<Layer.Layer
         // a log that cannot be written (disk full) must not take the node with it
       }
     }
-    return Log.layerOf(yield* Log.make({ spec, format: "", write }))
+    return Log.layerOf(yield* Log.make({ spec, format: LOG_FORMAT, write }))
   }).pipe(failing(request, (text) => `has no log: ${text}`))
 
 /** Builds a node in the caller's scope. */
@@ -65,34 +65,30 @@ const start = <A, E, E2>(
     return { name: request.name, pid: process.pid, failure: failing(request, (text) => `failed: ${text}`)(failure) }
   })
 
-const FROM_ROOT = "/"
+/** Nothing is looked for relative to a working folder: every path of a network is absolute. */
+const cwd = "/"
+
+const ordererLayer = ({ environment: env }: NodeRequest) =>
+  Effect.map(loadOrdererConfig({ env, cwd }), (config) => Orderer.layer(config, { env, cwd }))
+
+const peerLayer = ({ environment: env }: NodeRequest, { toolEnvironment }: EmbeddedNodesOptions) =>
+  Effect.map(loadCoreConfig({ env, cwd }), (config) =>
+    PeerProgram.pipe(
+      Layer.provideMerge(Vital.layer),
+      Layer.provide(Layer.succeed(PeerConfig, config)),
+      Layer.provide(Layer.succeed(ProcessEnvironment, { ...toolEnvironment }))
+    )
+  )
 
 export const layer = (options: EmbeddedNodesOptions): Layer.Layer<Nodes> =>
-  Layer.succeed(Nodes, {
-    orderer: (request) =>
-      start(
-        request,
-        options,
-        loadOrdererConfig({ env: request.environment, cwd: FROM_ROOT }).pipe(
-          Effect.map((config) => Orderer.layer(config, { env: request.environment, cwd: FROM_ROOT }))
-        )
-      ),
-    peer: (request) =>
-      start(
-        request,
-        options,
-        loadCoreConfig({ env: request.environment, cwd: FROM_ROOT }).pipe(
-          Effect.map((config) =>
-            PeerProgram.pipe(
-              Layer.provideMerge(Vital.layer),
-              Layer.provide(
-                Layer.merge(
-                  Layer.succeed(PeerConfig, config),
-                  Layer.succeed(ProcessEnvironment, { ...options.toolEnvironment })
-                )
-              )
-            )
-          )
-        )
-      )
-  })
+  Layer.effect(
+    Nodes,
+    Effect.map(Effect.makeSemaphore(1), (lock) => {
+      // one after the other: the releases of two nodes must not mingle, and one thread gains nothing by it
+      const inTurn = lock.withPermits(1)
+      return {
+        orderer: (request) => inTurn(start(request, options, ordererLayer(request))),
+        peer: (request) => inTurn(start(request, options, peerLayer(request, options)))
+      }
+    })
+  )
