@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Bundle } from "../../channelconfig/index.js"
@@ -139,6 +140,7 @@ const make = (settings: ChannelSettings) =>
       )
 
     return PeerChannels.of({
+      // in a fiber of its own: a client that hangs up leaves no ledger behind whose channel is not open
       join: (block) => turn.withPermits(1)(join(block)),
       openKnown: turn.withPermits(1)(
         ledgers.list.pipe(
