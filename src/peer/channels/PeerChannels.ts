@@ -141,7 +141,7 @@ const make = (settings: ChannelSettings) =>
 
     return PeerChannels.of({
       // in a fiber of its own: a client that hangs up leaves no ledger behind whose channel is not open
-      join: (block) => turn.withPermits(1)(join(block)),
+      join: (block) => Effect.flatMap(Effect.forkIn(turn.withPermits(1)(join(block)), all), Fiber.join),
       openKnown: turn.withPermits(1)(
         ledgers.list.pipe(
           Effect.mapError(

@@ -1,15 +1,18 @@
 /** What a peer answers to calls that it must refuse, as gRPC status or as an answer of status 500; it goes on serving. */
 import { it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import { beforeAll, describe, expect } from "vitest"
 import { peerBlocks, system } from "../../../src/client/index.js"
 import type { Signer } from "../../../src/msp/index.js"
+import { PeerChannels } from "../../../src/peer/channels/PeerChannels.js"
 import { type Channel, GrpcFailure } from "../../../src/transport/index.js"
 import { common, protos } from "../../../src/wire/index.js"
 import { computeTxId, openEnvelope, toHex, utf8 } from "../../../src/wire/protoutil.js"
 import { Endorser } from "../../../src/wire/services.js"
-import { genesisBlock, person } from "../support.js"
+import { genesisBlock, person, until } from "../support.js"
 import { chainInfo, join, propose, statusOf } from "./calls.js"
 import { recordedBlocks, serveChain } from "./serveChain.js"
 import { type RunningPeer, startPeer, tempFolder } from "./support.js"
@@ -216,6 +219,29 @@ describe("joins", () => {
       const listed = yield* propose(client, user, system.getChannels)
       const { channels } = protos.ChannelQueryResponse.decode(listed.response?.payload ?? new Uint8Array())
       expect(channels.map(({ channelId }) => channelId)).toEqual(["mychannel"])
+    })
+  )
+})
+
+describe("a client that hangs up", () => {
+  it.scopedLive("while it joins does not leave a ledger behind whose channel is closed", () =>
+    Effect.gen(function* () {
+      const peer = yield* startPeer({ folder: yield* tempFolder })
+      const client = yield* peer.connect()
+      const opening = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const { onOpen } = yield* Effect.provide(PeerChannels, peer.context)
+      yield* onOpen(() => Effect.zipRight(Deferred.succeed(opening, undefined), Deferred.await(gate)))
+      const joining = yield* Effect.fork(join(client, admin, genesisBlock()))
+      yield* Deferred.await(opening)
+      yield* Fiber.interrupt(joining)
+      yield* until(() => peer.lines.some((line) => line.includes("context canceled")))
+      yield* Deferred.succeed(gate, undefined)
+      yield* until(() => peer.lines.some((line) => line.includes("[mychannel] joined the channel")))
+      expect(statusOf(yield* join(client, admin, genesisBlock()))).toBe(
+        "500 cannot create ledger from genesis block: LedgerID already exists"
+      )
+      expect((yield* chainInfo(client, user)).height).toBe(1n)
     })
   )
 })

@@ -51,7 +51,7 @@ peer:
     authFilters: [{ name: DefaultAuth }, { name: ExpirationCheck }]
     decorators: [{ name: DefaultDecorator }]
     endorsers: { escc: { name: DefaultEndorsement } }
-    validators: { vscc: { name: DefaultValidation } }
+    validators: { vscc: { name: DefaultValidation, library: "" } }
 ${
   orderer === undefined
     ? ""
