@@ -81,6 +81,9 @@ const ask = (client: Channel, bytes: Uint8Array): Effect.Effect<string> =>
     onSuccess: (answer) => statusOf(protos.ProposalResponse.decode(answer))
   })
 
+const metricsOf = (peer: RunningPeer) =>
+  Effect.promise(async () => (await fetch(`http://${peer.operations}/metrics`)).text())
+
 const joined = (): Effect.Effect<
   { readonly peer: RunningPeer; readonly client: Channel },
   unknown,
@@ -169,6 +172,12 @@ describe("proposals", () => {
         else expect(got, name).toMatch(answer)
       }
       expect((yield* chainInfo(client, user)).height).toBe(4n)
+      const metrics = yield* metricsOf(peer)
+      // all but the garbage, and two that succeeded: the join, the question for the height
+      expect(metrics).toMatch(new RegExp(`^endorser_proposals_received ${cases.length - 1 + 2}$`, "m"))
+      expect(metrics).toMatch(/^endorser_successful_proposals 2$/m)
+      expect(metrics).toMatch(/^endorser_proposal_validation_failures 12$/m)
+      expect(metrics).toMatch(/^endorser_proposal_acl_failures{channel="mychannel",chaincode="sink:"} 1$/m)
       expect(peer.lines.join("")).toMatch(
         /access denied: channel \[mychannel\] creator org \[Org1MSP\]: The signature is/
       )
@@ -177,7 +186,7 @@ describe("proposals", () => {
 
   it.scopedLive("a transaction id that is on the ledger", () =>
     Effect.gen(function* () {
-      const { client } = yield* joined()
+      const { client, peer } = yield* joined()
       const [entry] = common.Block.decode(recordedBlocks[3] ?? new Uint8Array()).data?.data ?? []
       const opened = openEnvelope(entry ?? new Uint8Array()) ?? expect.fail("no envelope")
       const { creator, nonce } = opened.signatureHeader
@@ -185,6 +194,9 @@ describe("proposals", () => {
       expect(toHex(creator)).toBe(toHex(admin.serialized))
       expect(yield* ask(client, forge({ nonce, signer: admin }))).toBe(
         `grpc 2: duplicate transaction found [${opened.channelHeader.txId}]. Creator [${toHex(creator)}]`
+      )
+      expect(yield* metricsOf(peer)).toMatch(
+        /^endorser_duplicate_transaction_failures{channel="mychannel",chaincode="sink:"} 1$/m
       )
     })
   )
