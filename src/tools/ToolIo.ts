@@ -16,6 +16,8 @@ export interface ToolIo {
   readonly stdin: () => Promise<Uint8Array>
   readonly stdout: (data: Uint8Array | string) => void
   readonly stderr: (text: string) => void
+  /** Given when standard error is a terminal: progress is drawn there. */
+  readonly terminal?: { readonly columns: number }
 }
 
 /** A file's bytes, with Go's texts for the usual failures. */

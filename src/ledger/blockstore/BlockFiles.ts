@@ -139,13 +139,15 @@ export class BlockFiles {
   /**
    * Records from a position to the end, in order. A torn record at the very end is cut off; anything else that is no
    * record is damage. `tornAfter`: how many records may come before one that is taken for torn whatever it looks like;
-   * behind the last indexed block only one append can be in the files, so that nothing else can stand there.
+   * behind the last indexed block only one append can be in the files, so that nothing else can stand there. `readOnly`:
+   * a torn record is damage too, and stays.
    * @throws BlockFilesDamaged, StoreFailed
    */
   *scan(
     from: { readonly file: number; readonly offset: number },
     firstBlock: bigint,
-    tornAfter = -1
+    tornAfter = -1,
+    readOnly = false
   ): Generator<ScannedRecord> {
     let { file, offset } = from
     let block = firstBlock
@@ -167,7 +169,7 @@ export class BlockFiles {
       const found = this.recordAt(file, offset, size)
       if (typeof found === "string") {
         const torn = block - firstBlock <= BigInt(tornAfter) || this.isTornTail(file, offset, size)
-        if (file === this.tailFile && torn) {
+        if (file === this.tailFile && torn && !readOnly) {
           this.cut(file, offset)
           return
         }

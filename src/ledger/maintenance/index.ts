@@ -8,4 +8,12 @@ export { type Difference, differences, privateStateFaults } from "./compareStore
 export { indexFaults, privateDataFaults } from "./faults.js"
 export { openOrdererStore, openStores } from "./openStores.js"
 export { openReplay, type Replay, type Replayed } from "./Replay.js"
-export { checkFiles, cutFiles, dropDerived, type FileEnd, listChannel, setAsideDatabase } from "./rebuild.js"
+export {
+  checkFiles,
+  cutFiles,
+  dropDerived,
+  type FileEnd,
+  indexedHeight,
+  listChannel,
+  setAsideDatabase
+} from "./rebuild.js"

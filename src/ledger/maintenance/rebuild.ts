@@ -10,7 +10,15 @@ import type * as Scope from "effect/Scope"
 import { breathe } from "../../runtime/breathe.js"
 import { compareBytes, toHex } from "../../wire/protoutil.js"
 import { headerSize } from "../blockstore/BlockFiles.js"
-import { BlockFiles, BlockFilesDamaged, defaultMaxFileSize, parseBlock, StoreFailed } from "../blockstore/index.js"
+import {
+  BlockFiles,
+  BlockFilesDamaged,
+  BlockIndex,
+  defaultMaxFileSize,
+  indexTables,
+  parseBlock,
+  StoreFailed
+} from "../blockstore/index.js"
 import { Batch, type LmdbCommitFailed, type LmdbOpenFailed, openEnvironment } from "../lmdb/index.js"
 import { channelFolder, IdStore, idsFolder, idTables } from "../peer/LedgerProvider.js"
 import { openStorage } from "../peer/Storage.js"
@@ -36,22 +44,30 @@ const openFiles = (channel: string, folder: string): Effect.Effect<BlockFiles, S
     (files) => Effect.sync(() => files.close())
   )
 
-/** Reads all blocks of a folder, check sums, numbers and hashes verified. A torn end, as a crash leaves it, is cut. */
+/**
+ * Reads all blocks of a folder, check sums, numbers and hashes verified; changes nothing.
+ * @param known blocks that the index has: fewer in the files are damage too
+ */
 export const checkFiles = (
   channel: string,
   folder: string,
+  known: bigint,
   progress: (block: bigint, bytesRead: number) => void
 ): Effect.Effect<FileEnd, StoreFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
       const files = yield* openFiles(channel, folder)
-      const scan = files.scan({ file: 0, offset: 0 }, 0n)
+      const scan = files.scan({ file: 0, offset: 0 }, 0n, -1, true)
       let end: FileEnd = { height: 0n, file: 0, offset: 0, damage: undefined, genesis: undefined }
       let previous: Uint8Array = new Uint8Array(0)
       let bytesRead = 0
       const next = (): "more" | "done" => {
         const { done, value } = scan.next()
-        if (done === true) return "done"
+        if (done === true) {
+          if (end.height >= known) return "done"
+          const reason = "the file ends before blocks that the index knows"
+          throw new BlockFilesDamaged({ channel, file: files.pathOf(end.file), block: end.height, reason })
+        }
         const block = parseBlock(value.bytes)
         const reason =
           block.number !== end.height
@@ -92,6 +108,16 @@ export const checkFiles = (
       }
     })
   )
+
+/** Blocks that an index knows of (`db` of a peer's channel, `index` of an orderer's); undefined when it cannot tell. */
+export const indexedHeight = (database: string): Effect.Effect<bigint | undefined> =>
+  fs.existsSync(path.join(database, "data.mdb"))
+    ? Effect.scoped(
+        Effect.flatMap(openEnvironment({ path: database, tables: Object.values(indexTables) }), (environment) =>
+          Effect.try(() => new BlockIndex(environment, { byHash: false, byTxId: false }).height())
+        )
+      ).pipe(Effect.orElseSucceed(() => undefined))
+    : Effect.succeed(undefined)
 
 /** Cuts everything behind the sound blocks: the node takes it from others again. */
 export const cutFiles = (channel: string, folder: string, end: FileEnd): Effect.Effect<void, StoreFailed> =>
