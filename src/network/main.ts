@@ -9,6 +9,7 @@ import * as Program from "../runtime/Program.js"
 import { configtxgen } from "../tools/configtxgen/index.js"
 import { configtxlator } from "../tools/configtxlator/index.js"
 import { cryptogen } from "../tools/cryptogen/index.js"
+import { ledgerTool } from "../tools/ledger/index.js"
 import type { ToolIo } from "../tools/ToolIo.js"
 import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
 import { CallOptions, CommonOptions, decodeOptions, UpOptions } from "./cli/options.js"
@@ -93,6 +94,9 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .action((args: ReadonlyArray<string>, given: unknown) =>
       choose(checked(CallOptions, given, (o) => queryCommand(place(o), o, args, out(o))))
     )
+  program
+    .command("ledger")
+    .description("look into ledgers: blocks, transactions, state, history, verify, rebuild, compare, import")
   program.command("tools").description(`Fabric's tools: ${TOOLS}, with their own arguments`)
   return program
 }
@@ -114,6 +118,8 @@ const tool = (argv: ReadonlyArray<string>, options: MainOptions): Work => {
       return configtxgen(rest, io)
     case "configtxlator":
       return configtxlator(rest, io)
+    case "ledger":
+      return ledgerTool(rest, io)
     default:
       return new NetworkRefused({ reason: `no tool ${name ?? ""}`, remedy: `choose ${TOOLS}` })
   }
@@ -124,6 +130,7 @@ export const main = async (options: MainOptions): Promise<number> => {
   const { argv } = options
   let work: Work | undefined
   if (argv[0] === "tools" && argv[1] !== "--help") work = tool(argv.slice(1), options)
+  else if (argv[0] === "ledger") work = tool(argv, options)
   else {
     try {
       await build(options, (chosen) => {
