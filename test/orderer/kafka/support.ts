@@ -187,10 +187,15 @@ export const comparable = ({ data, header, metadata }: common.Block) => ({
   )
 })
 
-/** What Broadcast and Deliver answer for a channel now. */
-export const statusOf = (node: Node, channelId: string, bestEffort = false) =>
+/** What Deliver answers for block 0 now. */
+export const statusOf = (
+  node: Node,
+  channelId: string,
+  bestEffort = false,
+  who: Parameters<typeof signerOf>[0] = "ordererAdmin"
+) =>
   Effect.gen(function* () {
-    const reader = yield* signerOf("ordererAdmin")
+    const reader = yield* signerOf(who)
     const { blocks, status } = yield* deliverAll(
       node.client,
       seekMessage(reader, channelId, 0n, 0n, bestEffort ? { bestEffort } : {})

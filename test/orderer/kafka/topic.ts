@@ -44,9 +44,10 @@ export const rangeOf = (address: string, topic: string) =>
 
 /** Deletes all records below an offset. */
 export const truncate = (address: string, topic: string, offset: bigint) =>
-  usingAdmin(address, (admin) =>
-    admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
-  )
+  usingAdmin(address, async (admin) => {
+    await admin.fetchTopicOffsets(topic) // makes the library know the topic
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
+  })
 
 export interface Dumped {
   readonly offset: bigint

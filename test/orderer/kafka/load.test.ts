@@ -1,0 +1,122 @@
+/** Orderers of one topic under random load with config updates, stopped at random points (checks 18, 20, 21). */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { describe, expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
+import { missing } from "../../kafka/missing.js"
+import { temporaryFolder } from "../support/node.js"
+import { environment, freePort, type Started, startProcess } from "../support/process.js"
+import { judge, makeLoad, type Outcome, sendTo, untilAcknowledged, updateNowAndThen } from "./load.js"
+import { freshName, genesis, startKafkaNode, until, untilOpen } from "./support.js"
+
+const long = process.env.FABRIC_EFFECT_LONG !== undefined
+const seed = Number(process.env.KAFKA_TEST_SEED ?? Date.now() % 1_000_000)
+
+const good = (outcome: Outcome) => {
+  expect({ ...outcome, seed }).toMatchObject({ different: [], missing: [], doubled: [], seed })
+}
+
+/** A node that can be stopped and started again on its folder. */
+interface Member {
+  readonly address: () => string
+  /** Stops it at once and starts it again. */
+  readonly restart: Effect.Effect<void, unknown>
+}
+
+describe.skipIf(missing !== undefined)("two orderers under random load", () => {
+  layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+    const run = (channelId: string, members: readonly [Member, Member], restarts: number, messages: number) =>
+      Effect.gen(function* () {
+        const { address } = yield* Broker
+        const load = yield* makeLoad(channelId, seed)
+        const senders = yield* Effect.forkAll(members.map((member) => sendTo(load, member.address, 2)))
+        const updates = yield* Effect.fork(updateNowAndThen(load, () => members.map((member) => member.address()), 150))
+        for (let i = 0; i < restarts; i++) {
+          yield* untilAcknowledged(load, messages + load.random(messages))
+          yield* members[load.random(2)]?.restart ?? Effect.void
+        }
+        yield* untilAcknowledged(load, messages)
+        load.stopped = true
+        yield* Fiber.join(senders)
+        const updated = yield* Fiber.join(updates)
+        const outcome = yield* judge(
+          load,
+          members.map((member) => member.address()),
+          address
+        )
+        good(outcome)
+        expect(outcome.configBlocks).toBeGreaterThan(0)
+        expect(updated).toBeGreaterThan(0)
+        return outcome
+      })
+
+    it.scoped(
+      "in this process, halted and started again",
+      () =>
+        Effect.gen(function* () {
+          const { address } = yield* Broker
+          const channelId = freshName("sys")
+          const first = genesis({ channelId, brokers: [address], count: 20, timeout: "100ms" })
+          const member = Effect.gen(function* () {
+            const folder = yield* temporaryFolder
+            const parent = yield* Effect.scope
+            const start = Effect.gen(function* () {
+              const scope = yield* Scope.fork(parent, parent.strategy)
+              const node = yield* Scope.extend(startKafkaNode({ folder, genesis: first }), scope)
+              return { node, scope }
+            })
+            let current = yield* start
+            yield* untilOpen(current.node)
+            return {
+              address: () => current.node.address,
+              restart: Effect.gen(function* () {
+                yield* Scope.close(current.scope, Exit.void)
+                current = yield* start
+              })
+            } satisfies Member
+          })
+          yield* run(channelId, [yield* member, yield* member], long ? 20 : 3, 150)
+        }),
+      long ? 600_000 : 120_000
+    )
+
+    it.scoped(
+      "as processes, killed with -9 and started again",
+      () =>
+        Effect.gen(function* () {
+          const { address } = yield* Broker
+          const channelId = freshName("sys")
+          const file = path.join(yield* temporaryFolder, "genesis.block")
+          fs.writeFileSync(file, genesis({ channelId, brokers: [address], count: 20, timeout: "100ms" }))
+          const member = Effect.gen(function* () {
+            const port = yield* freePort
+            const env = {
+              ...environment(yield* temporaryFolder, port),
+              ORDERER_GENERAL_GENESISFILE: file,
+              ORDERER_KAFKA_TOPIC_REPLICATIONFACTOR: "1",
+              ORDERER_KAFKA_RETRY_SHORTINTERVAL: "200ms"
+            }
+            const scope = yield* Effect.scope
+            const start = Scope.extend(startProcess(env), scope)
+            let current: Started = yield* start
+            yield* until(() => current.output().stderr.includes("Start phase completed successfully"))
+            return {
+              address: () => `127.0.0.1:${port}`,
+              restart: Effect.gen(function* () {
+                current.child.kill("SIGKILL")
+                expect(yield* Effect.promise(() => current.ended)).toBe("SIGKILL")
+                current = yield* start
+              })
+            } satisfies Member
+          })
+          const members = yield* Effect.all([member, member], { concurrency: 2 })
+          yield* run(channelId, members, long ? 10 : 1, 300)
+        }),
+      long ? 1_200_000 : 120_000
+    )
+  })
+})
