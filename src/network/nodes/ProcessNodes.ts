@@ -22,6 +22,8 @@ export interface ProcessNodesOptions {
   readonly home: string
   /** What the nodes inherit besides their own variables. */
   readonly inherited: Readonly<Record<string, string | undefined>>
+  /** Arguments of Node itself: profilers, debuggers. */
+  readonly nodeArguments?: ReadonlyArray<string>
   /** Leave the nodes running when the scope closes without a failure (`--detach`). */
   readonly detach: boolean
   /** Told of each process. */
@@ -77,7 +79,7 @@ const start = (
           makeFolder(dirname(log))
           const out = openSync(log, "a")
           try {
-            return spawn(process.execPath, [join(options.home, launcher), ...args], {
+            return spawn(process.execPath, [...(options.nodeArguments ?? []), join(options.home, launcher), ...args], {
               detached: true,
               stdio: ["ignore", out, out],
               env: { ...options.inherited, ...environment }
