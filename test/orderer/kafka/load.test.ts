@@ -1,4 +1,5 @@
 /** Orderers of one topic under random load with config updates, stopped at random points (checks 18, 20, 21). */
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, layer } from "@effect/vitest"
@@ -8,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
-import { temporaryFolder } from "../support/node.js"
+import { chainA, msps, temporaryFolder } from "../support/node.js"
 import { environment, freePort, type Started, startProcess } from "../support/process.js"
 import { judge, makeLoad, type Outcome, sendTo, untilAcknowledged, updateNowAndThen } from "./load.js"
 import { freshName, genesis, startKafkaNode, until, untilOpen } from "./support.js"
@@ -16,9 +17,51 @@ import { freshName, genesis, startKafkaNode, until, untilOpen } from "./support.
 const long = process.env.FABRIC_EFFECT_LONG !== undefined
 const seed = Number(process.env.KAFKA_TEST_SEED ?? Date.now() % 1_000_000)
 
+const goOrderer = process.env.FABRIC_GO_ORDERER
+
 const good = (outcome: Outcome) => {
   expect({ ...outcome, seed }).toMatchObject({ different: [], missing: [], doubled: [], seed })
 }
+
+/** A Go orderer 1.4.12 (FABRIC_GO_ORDERER names the program) on a genesis block and a port. */
+const startGo = (program: string, folder: string, genesisFile: string, port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const msp = path.join(chainA, "crypto-config", msps.orderer)
+      fs.writeFileSync(
+        path.join(folder, "orderer.yaml"),
+        `
+General:
+  LedgerType: file
+  ListenAddress: 127.0.0.1
+  ListenPort: ${port}
+  GenesisMethod: file
+  GenesisFile: ${genesisFile}
+  LocalMSPDir: ${msp}
+  LocalMSPID: OrdererMSP
+  BCCSP: {Default: SW, SW: {Hash: SHA2, Security: 256}}
+  Authentication: {TimeWindow: 15m}
+FileLedger: {Location: ${path.join(folder, "ledger")}}
+Kafka:
+  Retry: {ShortInterval: 200ms, ShortTotal: 60s}
+  Topic: {ReplicationFactor: 1}
+Operations: {ListenAddress: "127.0.0.1:0"}
+Metrics: {Provider: disabled}
+`
+      )
+      const child = spawn(program, ["start"], { env: { FABRIC_CFG_PATH: folder }, stdio: ["ignore", "ignore", "pipe"] })
+      let text = ""
+      child.stderr.on("data", (chunk) => {
+        text += chunk
+      })
+      const ended = new Promise((resolve) => child.on("close", resolve))
+      return { child, ended, text: () => text }
+    }),
+    ({ child, ended }) => {
+      child.kill("SIGKILL")
+      return Effect.promise(() => ended)
+    }
+  )
 
 /** A node that can be stopped and started again on its folder. */
 interface Member {
@@ -46,7 +89,8 @@ describe.skipIf(missing !== undefined)("two orderers under random load", () => {
         const outcome = yield* judge(
           load,
           members.map((member) => member.address()),
-          address
+          address,
+          restarts === 0
         )
         good(outcome)
         expect(outcome.configBlocks).toBeGreaterThan(0)
@@ -115,6 +159,27 @@ describe.skipIf(missing !== undefined)("two orderers under random load", () => {
           })
           const members = yield* Effect.all([member, member], { concurrency: 2 })
           yield* run(channelId, members, long ? 10 : 1, 300)
+        }),
+      long ? 1_200_000 : 120_000
+    )
+
+    it.scoped.skipIf(goOrderer === undefined)(
+      "ours and Go's: blocks equal in header, data and slots 1 to 4",
+      () =>
+        Effect.gen(function* () {
+          const { address } = yield* Broker
+          const channelId = freshName("sys")
+          const folder = yield* temporaryFolder
+          const first = genesis({ channelId, brokers: [address], count: 20, timeout: "100ms" })
+          const ours = yield* startKafkaNode({ folder, genesis: first })
+          const port = yield* freePort
+          const go = yield* startGo(goOrderer ?? "", yield* temporaryFolder, path.join(folder, "genesis.block"), port)
+          yield* untilOpen(ours)
+          yield* until(() => go.text().includes("Start phase completed successfully"))
+          const member = (at: string): Member => ({ address: () => at, restart: Effect.void })
+          const members = [member(ours.address), member(`127.0.0.1:${port}`)] as const
+          const outcome = yield* run(channelId, members, 0, long ? 20_000 : 2000)
+          console.log(`beside Go: ${JSON.stringify(outcome)}`)
         }),
       long ? 1_200_000 : 120_000
     )

@@ -133,8 +133,8 @@ export const untilAcknowledged = (load: Load, more: number) => {
 
 const { LAST_CONFIG, ORDERER, TRANSACTIONS_FILTER } = common.BlockMetadataIndex
 
-/** What is the same on all orderers, whatever restarts there were (3.8, "Identity between orderers"). */
-const comparable = ({ data, header, metadata }: common.Block) => {
+/** What is the same on all orderers, whatever restarts there were; `exact`: without any (3.8, "Identity between orderers"). */
+const comparable = ({ data, header, metadata }: common.Block, exact: boolean) => {
   const slot = (index: number) => metadata?.metadata[index] ?? new Uint8Array()
   const { lastOffsetPersisted, lastOriginalOffsetProcessed } = orderer.KafkaMetadata.decode(
     common.Metadata.decode(slot(ORDERER)).value
@@ -144,7 +144,7 @@ const comparable = ({ data, header, metadata }: common.Block) => {
     header: [header?.previousHash, header?.dataHash].map((hash) => toHex(hash ?? new Uint8Array())),
     data: data?.data.map(hashOf),
     slots: [LAST_CONFIG, TRANSACTIONS_FILTER].map((index) => toHex(slot(index))),
-    offsets: [lastOffsetPersisted, lastOriginalOffsetProcessed]
+    offsets: exact ? toHex(slot(ORDERER)) : [lastOffsetPersisted, lastOriginalOffsetProcessed]
   }
 }
 
@@ -178,7 +178,7 @@ export interface Outcome {
 }
 
 /** Ends the load and judges the chains of all nodes, which must be there. */
-export const judge = (load: Load, addresses: ReadonlyArray<string>, broker: string) =>
+export const judge = (load: Load, addresses: ReadonlyArray<string>, broker: string, exact = false) =>
   Effect.scoped(
     Effect.gen(function* () {
       const clients = yield* Effect.forEach(addresses, (address) => connect(address))
@@ -188,7 +188,7 @@ export const judge = (load: Load, addresses: ReadonlyArray<string>, broker: stri
       yield* Effect.repeat(broadcastOne(first, last), { until: (answer) => answer?.status === 200 })
       load.acknowledged.add(hashOf(last))
       const chains = yield* Effect.forEach(clients, (client) => chainWith(client, load.channelId, load.acknowledged))
-      const [model = [], ...others] = chains.map((blocks) => blocks.map(comparable))
+      const [model = [], ...others] = chains.map((blocks) => blocks.map((block) => comparable(block, exact)))
       const different = others.flatMap((blocks) =>
         // one may have a block more by now: messages posted again come behind the last
         model

@@ -51,7 +51,8 @@ const refusals = 3
 export const makeConsumption = (options: ConsumptionOptions): Effect.Effect<Consumption, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { channelId, retry } = options
-    const scope = yield* Effect.scope
+    const parent = yield* Effect.scope
+    const scope = yield* Scope.fork(parent, parent.strategy) // of the consumers: they close after those who read stopped
     const troubles = yield* Queue.sliding<string>(1)
     let answers = 0
     let resumed: Deferred.Deferred<void> | undefined

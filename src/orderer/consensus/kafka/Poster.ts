@@ -69,7 +69,8 @@ export const makePoster = (
   topic: string
 ): Effect.Effect<Poster, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
+    const parent = yield* Effect.scope
+    const scope = yield* Scope.fork(parent, parent.strategy) // of the clients: closes after what is posted at the end
     const entries = yield* Queue.unbounded<Entry>()
     let halted = false
 
