@@ -9,14 +9,16 @@ import { Metrics } from "../../runtime/Metrics.js"
 import { stage } from "../../runtime/Stage.js"
 import { Acl } from "../acl/Acl.js"
 import { ChannelTable, type PeerChannel } from "../channels/ChannelTable.js"
+import { historyOf } from "../channels/history.js"
 import { distributeAndStore, PrivateDataDistributor } from "../endorser/distribution.js"
 import { Endorser, makeEndorser } from "../endorser/Endorser.js"
 import { declareEndorserMetrics } from "../endorser/metrics.js"
 import { PluginEndorser } from "../endorser/plugins.js"
 import type { EndorserChannel } from "../endorser/support.js"
 import { Handlers } from "../handlers/Library.js"
+import { PeerConfig } from "../PeerConfig.js"
 
-const channelOf = ({ bundles, ledger }: PeerChannel): EndorserChannel => ({
+const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): EndorserChannel => ({
   bundle: () => bundles.current(),
   height: ledger.height,
   hasTransaction: (txId) =>
@@ -28,12 +30,13 @@ const channelOf = ({ bundles, ledger }: PeerChannel): EndorserChannel => ({
       }
     }),
   newTxSimulator: ledger.newTxSimulator,
-  newHistoryQueryExecutor: ledger.newHistoryQueryExecutor
+  newHistoryQueryExecutor: historyOf(ledger, history)
 })
 
 const endorser = Layer.effect(
   Endorser,
   Effect.gen(function* () {
+    const { enableHistoryDatabase } = (yield* PeerConfig).ledger.history
     const { msp } = yield* LocalMsp
     const { get } = yield* ChannelTable
     const handlers = yield* Handlers
@@ -42,7 +45,7 @@ const endorser = Layer.effect(
       localMsp: msp,
       channel: (channelId) => {
         const channel = get(channelId)
-        return channel === undefined ? undefined : channelOf(channel)
+        return channel === undefined ? undefined : channelOf(channel, enableHistoryDatabase)
       },
       acl: yield* Acl,
       chaincode: yield* ChaincodeSupport,

@@ -13,6 +13,7 @@ import { stage } from "../../runtime/Stage.js"
 import { Acl } from "../acl/Acl.js"
 import { ChannelTable } from "../channels/ChannelTable.js"
 import { configBlockOf } from "../channels/configuration.js"
+import { historyOf } from "../channels/history.js"
 import { PeerChannels } from "../channels/PeerChannels.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { asSystemChaincode } from "../scc/adapt.js"
@@ -97,7 +98,21 @@ const definitions = Layer.effect(context.ChaincodeDefinitions, Effect.map(Packag
 
 const ledgers = Layer.effect(
   context.LedgerGetter,
-  Effect.map(ChannelTable, ({ get }) => ({ of: (channelId) => get(channelId)?.ledger }))
+  Effect.gen(function* () {
+    const { enableHistoryDatabase } = (yield* PeerConfig).ledger.history
+    const { get } = yield* ChannelTable
+    return {
+      of: (channelId) => {
+        const ledger = get(channelId)?.ledger
+        return ledger === undefined
+          ? undefined
+          : {
+              newTxSimulator: ledger.newTxSimulator,
+              newHistoryQueryExecutor: historyOf(ledger, enableHistoryDatabase)
+            }
+      }
+    }
+  })
 )
 
 export const layer = Layer.mergeAll(registry, aclProvider, applications, definitions, ledgers).pipe(
