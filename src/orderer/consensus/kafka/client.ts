@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type { Admin, Kafka, KafkaConfig, RetryOptions } from "kafkajs"
-import kafkajs from "kafkajs"
 import type { OrdererValues } from "../../../config/index.js"
 import { closing } from "../../../runtime/closing.js"
 import * as Log from "../../../runtime/Log.js"
@@ -99,6 +98,8 @@ export const makeClient = (
       Effect.sync(() => new Connections(options.traffic, onLost)),
       (made) => Effect.sync(() => made.destroy())
     )
+    // loaded with the first chain: a node without Kafka starts sooner
+    const { default: kafkajs } = yield* Effect.promise(() => import("kafkajs"))
     const kafka = new kafkajs.Kafka({
       ...configOf(options, brokers, connections),
       // the log spec decides, and may change at any time

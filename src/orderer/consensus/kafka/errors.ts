@@ -1,6 +1,5 @@
 /** Failures of talking to Kafka. */
 import * as Data from "effect/Data"
-import kafkajs from "kafkajs"
 
 /** Kafka did not do as asked. `kind` is Kafka's name of the error where a broker gave one (`NOT_ENOUGH_REPLICAS`). */
 export class KafkaFailed extends Data.TaggedError("KafkaFailed")<{
@@ -44,25 +43,22 @@ export class KafkaTlsInvalid extends Data.TaggedError("KafkaTlsInvalid")<{ reado
   }
 }
 
-/** Kafka's name for what went wrong, found in an error of the library or what caused it. */
+/** Several errors in one (KafkaJSAggregateError). */
+const partsOf = (error: unknown): ReadonlyArray<unknown> | undefined =>
+  error instanceof Error && "errors" in error && Array.isArray(error.errors) ? error.errors : undefined
+
+/** Kafka's name for what went wrong: that of the library's protocol error, or of what caused the error. */
 const kindOf = (error: unknown, depth = 0): string | undefined => {
-  if (depth > 8) return undefined
-  if (error instanceof kafkajs.KafkaJSAggregateError) {
-    for (const each of error.errors) {
-      const kind = kindOf(each, depth + 1)
-      if (kind !== undefined) return kind
-    }
-    return undefined
+  if (depth > 8 || !(error instanceof Error)) return undefined
+  for (const part of partsOf(error) ?? []) {
+    const kind = kindOf(part, depth + 1)
+    if (kind !== undefined) return kind
   }
-  if (error instanceof kafkajs.KafkaJSProtocolError) return error.type
-  if (error instanceof Error) return kindOf(error.cause, depth + 1)
-  return undefined
+  return "type" in error && typeof error.type === "string" ? error.type : kindOf(error.cause, depth + 1)
 }
 
-const detailOf = (error: unknown): string => {
-  if (error instanceof kafkajs.KafkaJSAggregateError) return error.errors.map(detailOf).join("; ")
-  return error instanceof Error ? error.message : String(error)
-}
+const detailOf = (error: unknown): string =>
+  partsOf(error)?.map(detailOf).join("; ") ?? (error instanceof Error ? error.message : String(error))
 
 /** An error of the library as ours. */
 export const kafkaFailed =
