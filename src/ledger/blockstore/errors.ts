@@ -54,7 +54,7 @@ export class BlockFilesDamaged extends Data.TaggedError("BlockFilesDamaged")<{
   readonly reason: string
 }> {
   override get message() {
-    return `channel ${this.channel}: block [${this.block}] in ${this.file} is damaged (${this.reason}); restore the file from a copy, or remove the channel's folder and let the node fetch the blocks again`
+    return `channel ${this.channel}: block [${this.block}] in ${this.file} is damaged (${this.reason}); restore the file from a copy, or cut the damage off (node network.mjs ledger rebuild --cut) and let the node fetch the blocks again`
   }
 }
 

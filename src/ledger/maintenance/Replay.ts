@@ -4,7 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { ParsedBlock, StoreFailed } from "../blockstore/index.js"
+import { utf8 } from "../../wire/protoutil.js"
+import { indexTables, type ParsedBlock, type StoreFailed } from "../blockstore/index.js"
 import type { LmdbOpenFailed } from "../lmdb/index.js"
 import { commitHash } from "../mvcc/index.js"
 import { BlockPreparation } from "../peer/prepare.js"
@@ -55,12 +56,21 @@ export class Replay {
       // before the batch is made: that adds purges, which the hash does not cover
       const hash = block.number === 0n ? new Uint8Array(0) : commitHash(prepared.codes, prepared.updates, this.lastHash)
       const parts = { place: undefined, state: true, history: true }
-      storage.environment.commit(batchOf(storage, block, prepared, state, parts, () => false).batch)
+      const { batch } = batchOf(storage, block, prepared, state, parts, () => false)
+      const known = storage.environment.table(indexTables.txIds)
+      for (const { txId } of prepared.txs) batch.put(known, utf8(txId), new Uint8Array(0))
+      storage.environment.commit(batch)
       this.lastHash = hash
       return { codes: prepared.codes, commitHash: hash }
     } finally {
       state.release()
     }
+  }
+
+  /** Whether a transaction id stood in a block so far, valid or not. */
+  hasTransaction(txId: string): boolean {
+    const { environment } = this.storage
+    return environment.get(environment.table(indexTables.txIds), utf8(txId)) !== undefined
   }
 
   /** State as of the last block; end it with `done`. */

@@ -24,7 +24,7 @@ export interface ChainReader {
 const damaged = (channel: string, text: string): LedgerToolFailed =>
   new LedgerToolFailed({
     reason: text,
-    remedy: `\`ledger verify\` says what can be read, \`ledger rebuild --channel ${channel}\` makes state and indexes anew, with --cut also without blocks that are damaged`
+    remedy: `\`ledger rebuild --channel ${channel}\` makes state and indexes anew; with --cut also where blocks are damaged`
   })
 
 /** Refuses folders whose node runs; the lock is held until the scope ends. */

@@ -10,6 +10,7 @@ import { toHex } from "../../wire/protoutil.js"
 import { type ToolIo, withToolLog } from "../ToolIo.js"
 import { compare } from "./compare.js"
 import { LedgerToolFailed } from "./errors.js"
+import { exportLedger } from "./export.js"
 import { type ImportedChannel, importLedger } from "./import.js"
 import * as inspect from "./inspect.js"
 import type { Out } from "./listing.js"
@@ -45,7 +46,10 @@ const given = <A, I>(schema: Schema.Schema<A, I>, options: unknown): Effect.Effe
 
 const verified = (io: ToolIo, options: unknown): Work =>
   Effect.gen(function* () {
-    const { json, ...where } = yield* given(Schema.Struct({ ...Where.fields, scratch: Text }), options)
+    const { json, ...where } = yield* given(
+      Schema.Struct({ ...Where.fields, scratch: Text, transactions: Flag }),
+      options
+    )
     const findings: Array<string> = []
     const say = (line: string) => {
       if (json === true) findings.push(line)
@@ -157,11 +161,26 @@ const imported = (io: ToolIo, options: unknown): Work =>
     return 0
   })
 
+const exported = (io: ToolIo, options: unknown): Work =>
+  Effect.gen(function* () {
+    const { json, ...rest } = yield* given(
+      Schema.Struct({ ledger: Schema.String, to: Schema.String, json: Flag }),
+      options
+    )
+    for (const { blocks, channel } of yield* exportLedger(io, rest))
+      io.stdout(
+        json === true ? `${JSON.stringify({ channel, blocks: Number(blocks) })}\n` : `${channel}: ${blocks} blocks\n`
+      )
+    return 0
+  })
+
 // ---- The command line --------------------------------------------------------------------------------------------
 
 const build = (io: ToolIo, choose: (work: Work) => void): Command => {
   const program = new Command("ledger")
-    .description("Looks into, checks, rebuilds, compares and imports ledgers. Nodes must be stopped, but for compare.")
+    .description(
+      "Looks into, checks, rebuilds, compares, imports and exports ledgers. Nodes must be stopped, but for compare."
+    )
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout(text), writeErr: (text) => io.stderr(text) })
     .showHelpAfterError()
@@ -245,6 +264,7 @@ const build = (io: ToolIo, choose: (work: Work) => void): Command => {
     "verify",
     "check chain, signatures, flags, commit hashes, state, history, indexes (all channels, or --channel)"
   )
+    .option("--transactions", "also judge every transaction anew: endorsements, policies, duplicates (slower)")
     .option("--scratch <folder>", "where the replay's state may lie (default: the system's temporary folder)")
     .action((options: unknown) => choose(verified(io, options)))
   folder("rebuild", "make indexes, state and history anew from the blocks (all channels, or --channel)")
@@ -279,6 +299,13 @@ const build = (io: ToolIo, choose: (work: Work) => void): Command => {
     .option("--no-history", "keep no history index")
     .option("--json", "JSON for scripts")
     .action((options: unknown) => choose(imported(io, options)))
+  program
+    .command("export")
+    .description("write a stopped orderer's blocks as a Go orderer's: the way back")
+    .requiredOption("--ledger <folder>", "this program's orderer's FileLedger.Location")
+    .requiredOption("--to <folder>", "the same setting of the Go orderer; empty or absent")
+    .option("--json", "JSON, one object a line, for scripts")
+    .action((options: unknown) => choose(exported(io, options)))
   return program
 }
 

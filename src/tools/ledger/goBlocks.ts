@@ -69,6 +69,28 @@ export const readGoBlock = (record: Uint8Array): ParsedBlock => {
   )
 }
 
+const varint = (value: number | bigint): Buffer => {
+  const bytes: Array<number> = []
+  let rest = BigInt(value)
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
+  return Buffer.from([...bytes, Number(rest)])
+}
+const part = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => [varint(bytes.length), bytes]
+
+/** The other way round: a block's record with its length in front. */
+export const goRecord = ({ dataHash, envelopes, metadata, number, previousHash }: ParsedBlock): Uint8Array => {
+  const body = Buffer.concat([
+    varint(number),
+    ...part(dataHash),
+    ...part(previousHash),
+    varint(envelopes.length),
+    ...envelopes.flatMap(part),
+    varint(metadata.length),
+    ...metadata.flatMap(part)
+  ])
+  return Buffer.concat(part(body))
+}
+
 interface Place {
   readonly file: number
   readonly offset: number

@@ -27,6 +27,7 @@ import { LedgerToolFailed, textOf } from "./errors.js"
 import type { LedgerRoot, Owner } from "./folders.js"
 import { type Progress, progressBar } from "./progress.js"
 import { codesIn, commitHashIn } from "./readable.js"
+import { makeRevalidate } from "./revalidate.js"
 
 const { MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT, VALID } = protos.TxValidationCode
 
@@ -46,7 +47,7 @@ export const replayFaults = (
     const stored = codes[tx] ?? 0
     if (stored === code) return
     const name = (of: number) => protos.TxValidationCodeInfo.nameOf(of) ?? String(of)
-    faults.push(`transaction [${tx}] is flagged ${name(stored)}; by the rules of state it is ${name(code)}`)
+    faults.push(`transaction [${tx}] is flagged ${name(stored)}; by the rules it is ${name(code)}`)
   })
   if (block.number === 0n) return faults
   const stored = commitHashIn(block)
@@ -120,6 +121,8 @@ export interface VerifyOptions {
   readonly ledger: string
   readonly channel?: string | undefined
   readonly scratch?: string | undefined
+  /** Give the verdict on every transaction anew: endorsements and policies too. */
+  readonly transactions?: boolean | undefined
 }
 
 export interface VerifyResult {
@@ -131,11 +134,15 @@ export interface VerifyResult {
   readonly checked: ReadonlyArray<string>
 }
 
+/** The verdicts of validation: those that the block carries, or given anew. */
+type Verdicts = (block: ParsedBlock) => Effect.Effect<Uint8Array, LedgerToolFailed>
+const carried: Verdicts = (block) => Effect.succeed(decidedBefore(codesIn(block) ?? new Uint8Array(0)))
+
 /** One channel. The folder is held by the caller. */
 const verifyChain = (
   chain: ChainReader,
   owner: Owner,
-  scratch: string,
+  options: { readonly scratch: string; readonly transactions: boolean },
   progress: Progress,
   findings: Findings
 ): Effect.Effect<VerifyResult, LedgerToolFailed, Scope.Scope> =>
@@ -143,7 +150,7 @@ const verifyChain = (
     const { channelId, height, storage } = chain
     const before = findings.count
     const check = new ChainCheck(channelId, owner)
-    const folder = yield* scratchFolder(scratch)
+    const folder = yield* scratchFolder(options.scratch)
     let replay: Replay | undefined =
       owner === "peer"
         ? yield* Effect.mapError(
@@ -151,32 +158,42 @@ const verifyChain = (
             ({ message: reason }) => new LedgerToolFailed({ reason, remedy: "" })
           )
         : undefined
+    let verdicts = carried
     let transactions = 0
     /** Go peers began to write commit hashes with 1.4: a chain without any is as it should be. */
     let hashed = storage !== undefined
 
-    const one = (block: ParsedBlock): void => {
-      const where = `${channelId} block [${block.number}]`
-      transactions += block.envelopes.length
-      findings.add(check.block(block), where)
-      if (storage !== undefined) {
-        findings.add(indexFaults(storage, block), where)
-        findings.add(privateDataFaults(storage, block), where)
-      }
-      if (commitHashIn(block) !== undefined) hashed = true
-      if (replay === undefined) return
-      let faults: ReadonlyArray<string>
-      try {
-        faults = replayFaults(block, replay.apply(block, decidedBefore(replayCodes(block))), hashed)
-      } catch (cause) {
-        faults = [textOf(cause)]
-      }
-      findings.add(faults, where)
-      if (faults.length > 0) {
-        findings.add(["state from here on differs: commit hashes, state and history are not looked at further"], where)
-        replay = undefined
-      }
-    }
+    const replayed = (held: Replay, block: ParsedBlock): Effect.Effect<ReadonlyArray<string>> =>
+      Effect.gen(function* () {
+        // block 0 counts as valid as a whole
+        const codes = block.number === 0n ? new Uint8Array(block.envelopes.length) : yield* verdicts(block)
+        return yield* Effect.try(() => replayFaults(block, held.apply(block, codes), hashed))
+      }).pipe(Effect.catchAll((cause) => Effect.succeed([textOf("error" in cause ? cause.error : cause)])))
+
+    const one = (block: ParsedBlock): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const where = `${channelId} block [${block.number}]`
+        transactions += block.envelopes.length
+        findings.add(check.block(block), where)
+        if (storage !== undefined) {
+          findings.add(indexFaults(storage, block), where)
+          findings.add(privateDataFaults(storage, block), where)
+        }
+        if (commitHashIn(block) !== undefined) hashed = true
+        if (replay === undefined) return
+        const faults = yield* replayed(replay, block)
+        findings.add(faults, where)
+        if (faults.length > 0) {
+          findings.add(
+            ["state from here on differs: commit hashes, state and history are not looked at further"],
+            where
+          )
+          replay = undefined
+          return
+        }
+        if (block.number === 0n && options.transactions && check.current !== undefined)
+          verdicts = yield* makeRevalidate(channelId, check.current, replay)
+      })
 
     const blocks = chain.read(0n)
     let breathed = performance.now()
@@ -190,7 +207,7 @@ const verifyChain = (
         })
       )
       if (step.done === true) break
-      one(step.value)
+      yield* one(step.value)
       done += 1n
       progress.at(done, height)
       if (performance.now() - breathed > 10) {
@@ -210,15 +227,12 @@ const verifyChain = (
       checked: [
         "hash chain, data hashes, signatures",
         ...(owner === "peer" ? ["flags, commit hashes from scratch"] : []),
+        ...(owner === "peer" && options.transactions ? ["verdicts on all transactions"] : []),
         ...(storage !== undefined ? ["indexes, private data"] : []),
         ...(storage !== undefined && whole ? ["state and history against a replay"] : [])
       ]
     }
   })
-
-/** Flags of a stored block; block 0 counts as valid as a whole (rule 14). */
-const replayCodes = (block: ParsedBlock): Uint8Array =>
-  block.number === 0n ? new Uint8Array(block.envelopes.length) : (codesIn(block) ?? new Uint8Array(0))
 
 /** All channels of a folder, or one of them. `say` gets each finding. */
 export const verify = (
@@ -242,7 +256,8 @@ export const verify = (
             const chain = yield* openChain(root, place)
             for (const note of chain.notes) print(`${place.id}: ${note}`)
             const scratch = options.scratch === undefined ? os.tmpdir() : path.resolve(io.cwd, options.scratch)
-            return yield* verifyChain(chain, root.owner, scratch, progress, new Findings(print, 50))
+            const how = { scratch, transactions: options.transactions === true }
+            return yield* verifyChain(chain, root.owner, how, progress, new Findings(print, 50))
           })
         )
         results.push(result)

@@ -18,6 +18,7 @@ import {
   goPeer,
   lines,
   ordererBlocks,
+  ourOrderer,
   peerBlocks,
   run,
   systemBlocks,
@@ -143,9 +144,7 @@ describe("a Go peer's blocks", () => {
       return err
     }
     const flags = await refused(broken(6, (slots) => slots.splice(2, 1, Uint8Array.of(0, 0))))
-    expect(flags).toContain(
-      "channel mychannel: block [6]: transaction [1] is flagged VALID; by the rules of state it is MVCC"
-    )
+    expect(flags).toContain("channel mychannel: block [6]: transaction [1] is flagged VALID; by the rules it is MVCC")
     expect(flags).toContain("nothing was imported; `ledger verify --ledger <Go folder>` lists everything")
     const signature = await refused(broken(6, (slots) => slots.splice(0, 1, new Uint8Array(0))))
     expect(signature).toContain("block [6]: its signatures: ")
@@ -316,5 +315,35 @@ describe("what stands in the way", () => {
     writeGoChain(path.join(from, "chains", "chains"), ordererBlocks)
     const { out } = await run(["channels", "--ledger", from])
     expect(out).toBe("chains  29 block(s)\n")
+  })
+})
+
+describe("the way back of an orderer", () => {
+  it("is Go's files again, with the blocks that came meanwhile", async () => {
+    const ours = await ourOrderer(fresh())
+    const to = path.join(fresh(), "go")
+    expect(await run(["export", "--ledger", ours, "--to", to])).toEqual({
+      code: 0,
+      out: "mychannel: 29 blocks\nsys: 2 blocks\n",
+      err: ""
+    })
+    const expected = fresh()
+    writeGoChain(path.join(expected, "mychannel"), ordererBlocks, 100)
+    writeGoChain(path.join(expected, "sys"), systemBlocks, 100)
+    expect(contents(path.join(to, "chains"))).toEqual(contents(expected))
+  })
+  it("is refused for what is no orderer's of ours, and for folders in use", async () => {
+    const ours = await ourOrderer(fresh())
+    expect((await run(["export", "--ledger", goOrderer(fresh()), "--to", fresh()])).err).toContain(
+      "a Go peer needs no export"
+    )
+    expect((await run(["export", "--ledger", ours, "--to", goOrderer(fresh())])).err).toContain("is not empty")
+    const file = path.join(ours, "chains", "mychannel", "blocks_000000")
+    const bytes = fs.readFileSync(file)
+    bytes[5000] = (bytes[5000] ?? 0) ^ 1
+    fs.writeFileSync(file, bytes)
+    const to = fresh()
+    expect((await run(["export", "--ledger", ours, "--to", to])).code).toBe(1)
+    expect(fs.readdirSync(to)).toEqual([])
   })
 })

@@ -217,11 +217,11 @@ describe("tampering with blocks", () => {
   it("a changed flag, too few flags, flags that no peer leaves", async () => {
     const flag = await findings(goWith(6, (block) => slot(block, 2, () => Uint8Array.of(0, 0))))
     expect(flag).toContain(
-      "mychannel block [6]: transaction [1] is flagged VALID; by the rules of state it is MVCC_READ_CONFLICT"
+      "mychannel block [6]: transaction [1] is flagged VALID; by the rules it is MVCC_READ_CONFLICT"
     )
     expect(flag).toContain("state from here on differs")
     const conflict = await findings(goWith(4, (block) => slot(block, 2, () => Uint8Array.of(0, 11, 0))))
-    expect(conflict).toContain("transaction [1] is flagged MVCC_READ_CONFLICT; by the rules of state it is VALID")
+    expect(conflict).toContain("transaction [1] is flagged MVCC_READ_CONFLICT; by the rules it is VALID")
     const policy = await findings(goWith(4, (block) => slot(block, 2, () => Uint8Array.of(0, 10, 0))))
     expect(policy).toMatch(/block \[4\]: its commit hash is \[[0-9a-f]{64}\]; from scratch it is \[[0-9a-f]{64}\]/)
     expect(await findings(goWith(4, (block) => slot(block, 2, () => Uint8Array.of(0, 0))))).toContain(
@@ -285,6 +285,32 @@ describe("tampering with blocks", () => {
     expect(out.split("\n")).toHaveLength(53)
     expect(out).toContain("more findings are counted, not shown\nmychannel: 29 blocks, 57 transactions, ")
   })
+})
+
+describe("verdicts given anew", () => {
+  it("are the recorded ones, on our folder and on Go's", async () => {
+    for (const dir of [sound, goPeer(fresh())]) {
+      const { code, out } = await run(["verify", "--transactions", "--ledger", dir])
+      expect(out).toContain(
+        "nothing wrong (hash chain, data hashes, signatures; flags, commit hashes from scratch; verdicts on all transactions"
+      )
+      expect(code).toBe(0)
+    }
+  })
+  it("find a flag that hides or lets in what the policies refuse", async () => {
+    const forged = await forgedFlag(11, 0, 0)
+    expect((await run(["verify", "--ledger", forged])).code).toBe(1)
+    const letIn = await run(["verify", "--transactions", "--ledger", forged])
+    expect(letIn.out).toContain(
+      "block [11]: transaction [0] is flagged VALID; by the rules it is ENDORSEMENT_POLICY_FAILURE"
+    )
+    const hidden = await forgedFlag(4, 1, 10)
+    expect((await run(["verify", "--transactions", "--ledger", hidden])).out).toContain(
+      "block [4]: transaction [1] is flagged ENDORSEMENT_POLICY_FAILURE; by the rules it is VALID"
+    )
+  })
+  const forgedFlag = async (number: number, tx: number, code: number): Promise<string> =>
+    goWith(number, (block) => slot(block, 2, (before) => before.map((old, i) => (i === tx ? code : old))))
 })
 
 describe("the chain's own check", () => {
