@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { describe, expect, test } from "vitest"
+import { historyOf } from "../../src/peer/channels/history.js"
 import { decorate } from "../../src/peer/endorser/decorators.js"
 import { unreachable } from "../../src/peer/endorser/distribution.js"
 import { responsePayload } from "../../src/peer/endorser/payload.js"
@@ -152,6 +153,13 @@ test("decorators run in order, each on what the last one gave", () => {
     ["a", 0],
     ["b", 1]
   ])
+})
+
+test("without its database history refuses the question, not the transaction", async () => {
+  const ledger = { newHistoryQueryExecutor: Effect.dieMessage("asked the ledger") }
+  const executor = await Effect.runPromise(historyOf(ledger, false))
+  expect(() => executor.getHistoryForKey("cc", "key")).toThrow("history database not enabled")
+  expect(() => Effect.runSync(historyOf(ledger, true))).toThrow("asked the ledger")
 })
 
 // ---- Addresses -----------------------------------------------------------------------------------------------------

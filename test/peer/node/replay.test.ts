@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { beforeAll, expect } from "vitest"
 import { peerBlocks, system } from "../../../src/client/index.js"
 import type { Signer } from "../../../src/msp/index.js"
-import { common } from "../../../src/wire/index.js"
+import { common, protos } from "../../../src/wire/index.js"
 import { toHex } from "../../../src/wire/protoutil.js"
 import { blockName, bytesOf, genesisBlock, person } from "../support.js"
 import { join, propose, statusOf } from "./calls.js"
@@ -69,4 +69,22 @@ it.scopedLive(
       expect(yield* blocks.next).toBeUndefined()
     }),
   60_000
+)
+
+it.scopedLive("runs proposals with the history database off", () =>
+  Effect.gen(function* () {
+    const orderer = yield* serveChain(recordedBlocks.slice(0, 4))
+    const peer = yield* startPeer({
+      folder: yield* tempFolder,
+      orderer: orderer.address,
+      environment: { CORE_LEDGER_HISTORY_ENABLEHISTORYDATABASE: "false" }
+    })
+    const client = yield* peer.connect()
+    expect(statusOf(yield* join(client, admin, genesisBlock()))).toBe("200")
+    yield* peer.table.get("mychannel")?.pipeline.reached(4n) ?? Effect.die("not joined")
+    const listed = yield* propose(client, admin, { ...system.getChaincodes, channelId: "mychannel" })
+    expect(statusOf(listed)).toBe("200")
+    const { chaincodes } = protos.ChaincodeQueryResponse.decode(listed.response?.payload ?? new Uint8Array())
+    expect(chaincodes.map(({ name, version }) => `${name}:${version}`)).toEqual(["sink:1.0"])
+  })
 )
