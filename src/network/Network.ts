@@ -34,6 +34,13 @@ export interface RunningNetwork {
   readonly gateway: Gateway
 }
 
+/** Fails with the first node that ends by itself; never succeeds. */
+export const firstFailure = ({ nodes }: RunningNetwork): Effect.Effect<never, NodeFailed> =>
+  nodes.reduce<Effect.Effect<never, NodeFailed>>(
+    (others, { failure }) => Effect.raceFirst(others, failure),
+    Effect.never
+  )
+
 type Failure = NetworkRefused | NodeFailed | StepFailed
 
 /** Milliseconds that a step took, told to the reporter. */

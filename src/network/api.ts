@@ -12,11 +12,11 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { ProposalRefused } from "../client/index.js"
 import { toolEnvironment } from "./environment.js"
-import { type NodeFailed, StepFailed, TransactionInvalid } from "./errors.js"
+import { StepFailed, TransactionInvalid } from "./errors.js"
 import type { Gateway } from "./gateway/Gateway.js"
 import type { TransactionRequest } from "./gateway/transactions.js"
 import * as layout from "./layout.js"
-import { deploy, type NetworkEnvironment, type RunningNetwork, up } from "./Network.js"
+import { deploy, firstFailure, type NetworkEnvironment, type RunningNetwork, up } from "./Network.js"
 import * as EmbeddedNodes from "./nodes/EmbeddedNodes.js"
 import { anyPorts } from "./ports.js"
 import { type ConnectionProfile, connectionProfile, type WalletIdentity, walletIdentities } from "./profile.js"
@@ -158,8 +158,8 @@ const start = (
 
 /** Tells of the first node that ends by itself. */
 const watch = ({ network, scope }: Started, onFailure: (error: Error) => void): Effect.Effect<void> =>
-  Effect.raceAll(network.nodes.map(({ failure }) => failure)).pipe(
-    Effect.catchAll((error: NodeFailed) => Effect.sync(() => onFailure(error))),
+  firstFailure(network).pipe(
+    Effect.catchAll((error) => Effect.sync(() => onFailure(error))),
     Effect.forkIn(scope),
     Effect.asVoid
   )

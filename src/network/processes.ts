@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
 /** Whether a process is there; says nothing of whose it is. */
-export const isAlive = (pid: number): boolean => {
+const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
     return true
@@ -35,15 +35,16 @@ const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =>
   Effect.ignore(Effect.try(() => process.kill(pid, name)))
 
 const gone = (pid: number): Effect.Effect<boolean> =>
-  Effect.sync(() => !isAlive(pid)).pipe(
+  // one that ended but was not collected by its parent has a number still, and no command line
+  Effect.sync(() => !isOurs(pid)).pipe(
     Effect.repeat({
       until: (over) => over,
       schedule: Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(500))
     }),
-    Effect.map(() => !isAlive(pid))
+    Effect.map(() => !isOurs(pid))
   )
 
-/** SIGTERM, and SIGKILL when that has not helped after ten seconds. */
+/** In: the process of one of our launchers. SIGTERM, and SIGKILL when that has not helped after ten seconds. */
 export const terminate = (pid: number): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* signal(pid, "SIGTERM")

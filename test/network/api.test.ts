@@ -127,6 +127,27 @@ describe("a network with a chaincode", () => {
   })
 })
 
+describe("two organisations", () => {
+  let network: Network
+  beforeAll(async () => {
+    const policy = "AND('Org1MSP.peer','Org2MSP.peer')"
+    const chaincodes = [{ path: sample, name: "assets", policy }]
+    network = await startNetwork({ orgs: [{ name: "Org1" }, { name: "Org2" }], batchTimeout: 20, chaincodes })
+  })
+  afterAll(() => network.stop())
+
+  it("endorse together; one alone is not enough", async () => {
+    const contract = network.contract("assets", { identity: "user1@org2" })
+    await contract.submit("CreateAsset", "both", "blue", "1", "Ann", "5")
+    await expect(
+      contract.with({ endorsers: ["Org2"] }).submit("CreateAsset", "alone", "blue", "1", "Ann", "5")
+    ).rejects.toMatchObject({ _tag: "TransactionInvalid", code: "ENDORSEMENT_POLICY_FAILURE" })
+    await expect(contract.with({ endorsers: ["Org3"] }).submit("CreateAsset", "x")).rejects.toThrow(/Org3/)
+    expect((await contract.evaluate("AssetExists", "both")).toString()).toBe("true")
+    expect((await contract.with({ endorsers: ["Org2"] }).evaluate("AssetExists", "alone")).toString()).toBe("false")
+  })
+})
+
 describe("a start that cannot be", () => {
   it("rejects and leaves nothing behind", async () => {
     await expect(startNetwork({ channel: "Not A Channel" })).rejects.toThrow(/no channel name/)

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
+import { isOurs } from "../../src/network/processes.js"
 import { type Command, type Ended, type Event, launch, programHome, run, sample } from "./program.js"
 import { type ContractEvent, withNetwork } from "./sdk.js"
 import { temporaryFolder } from "./support.js"
@@ -186,6 +187,50 @@ describe("a network in the foreground", () => {
     expect(JSON.parse(read.stdout)).toMatchObject({ id: "sdk1", owner: "Brad" })
     again.child.kill("SIGINT")
     expect((await again.ended).code).toBe(0)
+  })
+})
+
+describe("a start that is broken off", () => {
+  const pidsOf = (dir: string): ReadonlyArray<number> =>
+    Object.values(JSON.parse(readFileSync(join(dir, "network.json"), "utf8")).pids)
+  const noneIsLeft = (pids: ReadonlyArray<number>) =>
+    vi.waitFor(() => expect(pids.filter(isOurs)).toEqual([]), { timeout: 10_000 })
+  const started = ({ step }: Event): boolean => String(step).startsWith("started ")
+
+  it("by Ctrl-C stops what it has started, with 0", async () => {
+    const dir = at("early")
+    const command = up("--free-ports", "--dir", dir)
+    await command.event(started)
+    const pids = pidsOf(dir)
+    expect(pids.length).toBeGreaterThan(0)
+    command.child.kill("SIGINT")
+    expect(await command.ended).toMatchObject({ code: 0, stderr: "" })
+    await noneIsLeft(pids)
+  })
+
+  it("by a second Ctrl-C leaves nothing running either", async () => {
+    const dir = at("twice")
+    const command = up("--free-ports", "--dir", dir)
+    await command.event(started)
+    const pids = pidsOf(dir)
+    command.child.kill("SIGINT")
+    command.child.kill("SIGTERM")
+    expect([130, 143, 0]).toContain((await command.ended).code)
+    await noneIsLeft(pids)
+  })
+
+  it("by a node that ends says which, with 1, and stops the others", async () => {
+    const dir = at("node")
+    const command = up("--free-ports", "--dir", dir)
+    await command.event(isUp)
+    const { pids }: { readonly pids: Record<string, number> } = JSON.parse(
+      readFileSync(join(dir, "network.json"), "utf8")
+    )
+    process.kill(pids["peer0.org1.example.com"] ?? 0, "SIGKILL")
+    const { code, stderr } = await command.ended
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^Error: peer0\.org1\.example\.com ended with SIGKILL/)
+    await noneIsLeft(Object.values(pids))
   })
 })
 

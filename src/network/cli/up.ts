@@ -7,7 +7,7 @@ import { toText } from "../../wire/protoutil.js"
 import { LOG_FORMAT, toolEnvironment } from "../environment.js"
 import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
-import { type RunningNetwork, up } from "../Network.js"
+import { firstFailure, type RunningNetwork, up } from "../Network.js"
 import * as ProcessNodes from "../nodes/ProcessNodes.js"
 import { portList, requireFree } from "../ports.js"
 import { type NetworkState, stateOf, writeState } from "../state.js"
@@ -48,7 +48,7 @@ const firstTransaction = (network: RunningNetwork, home: string, output: Output)
 /** Blocks as they come, until a node ends. */
 const follow = (network: RunningNetwork, output: Output): Effect.Effect<never, NodeFailed | StepFailed> =>
   Effect.raceFirst(
-    Effect.raceAll(network.nodes.map(({ failure }) => failure)),
+    firstFailure(network),
     // a node that ends breaks the stream too, a moment before its end is known
     Effect.catchAll(network.gateway.blocks(showBlock(output)), (error) => Effect.delay(Effect.fail(error), "2 seconds"))
   )

@@ -62,6 +62,19 @@ const stop = (child: ChildProcess, name: string): Effect.Effect<void> =>
     if (!ended(child)) child.kill("SIGKILL")
   })
 
+/** A node in our foreground does not outlive us, even when we end without our releases (a second Ctrl-C). */
+const endWithUs = (child: ChildProcess): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const kill = () => void child.kill("SIGKILL")
+        process.once("exit", kill)
+        return kill
+      }),
+      (kill) => Effect.sync(() => process.off("exit", kill))
+    )
+  )
+
 const start = (
   options: ProcessNodesOptions,
   launcher: string,
@@ -100,6 +113,7 @@ const start = (
           ? Effect.sync(() => made.unref())
           : Effect.zipRight(stop(made, name), options.observer.stopped(name))
     )
+    if (!options.detach) yield* endWithUs(child)
     child.on("error", (error) => fail(`could not be started: ${error.message}`))
     child.on("exit", (code, signal) => fail(`ended with ${signal ?? code}: ${lastLines(log)}`))
     yield* options.observer.started(name, child.pid ?? 0)
