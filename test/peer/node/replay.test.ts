@@ -85,6 +85,6 @@ it.scopedLive("runs proposals with the history database off", () =>
     const listed = yield* propose(client, admin, { ...system.getChaincodes, channelId: "mychannel" })
     expect(statusOf(listed)).toBe("200")
     const { chaincodes } = protos.ChaincodeQueryResponse.decode(listed.response?.payload ?? new Uint8Array())
-    expect(chaincodes.map(({ name, version }) => `${name}:${version}`)).toEqual(["sink:1.0"])
+    expect(chaincodes.map(({ name, version }) => `${name}:${version}`)).toEqual(["other:1.0", "sink:1.0"])
   })
 )
