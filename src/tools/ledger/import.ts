@@ -241,6 +241,9 @@ const importPeerChannel = (
       })),
       warnings: [
         ...chain.notes,
+        ...(new Set(missing.map(({ block }) => block)).size < listed
+          ? []
+          : [`private data is missing in more than ${listed} blocks: the newest are listed`]),
         ...(hashed || commitHash === undefined
           ? []
           : ["the Go peer's blocks carry no commit hashes; this peer's do, from block 1 on"])

@@ -5,7 +5,7 @@ import { breathe } from "../../runtime/breathe.js"
 import type { ChainReader } from "./chains.js"
 import { LedgerToolFailed, textOf } from "./errors.js"
 import type { Progress } from "./progress.js"
-import type { Readable } from "./values.js"
+import { printable, type Readable } from "./values.js"
 
 /** Where results go: `line` for people, `data` for scripts; each command chooses one of the two for what it lists. */
 export interface Out {
@@ -14,7 +14,7 @@ export interface Out {
 }
 
 export const row = (out: Out, text: string, data: Readable): void =>
-  out.write(out.json ? `${JSON.stringify(data)}\n` : `${text}\n`)
+  out.write(out.json ? `${JSON.stringify(data)}\n` : `${printable(text)}\n`)
 export const document = (out: Out, data: Readable): void =>
   out.write(out.json ? `${JSON.stringify(data)}\n` : `${JSON.stringify(data, undefined, 2)}\n`)
 

@@ -32,6 +32,11 @@ export const bytesText = (bytes: Uint8Array): Readable => {
   return { hex: toHex(bytes) }
 }
 
+/** One line for a terminal: names in transactions are anybody's, and could steer it. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is replaced
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "\ufffd")
+
 /** 64-bit numbers: as numbers where JSON keeps them exact. */
 export const big = (value: bigint): Readable =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= 0n ? Number(value) : String(value)

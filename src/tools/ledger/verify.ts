@@ -28,6 +28,7 @@ import type { LedgerRoot, Owner } from "./folders.js"
 import { type Progress, progressBar } from "./progress.js"
 import { codesIn, commitHashIn } from "./readable.js"
 import { makeRevalidate } from "./revalidate.js"
+import { printable } from "./values.js"
 
 const { MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT, VALID } = protos.TxValidationCode
 
@@ -82,7 +83,7 @@ class Findings {
   add(lines: Iterable<string>, where: string): void {
     for (const line of lines) {
       this.count += 1
-      if (this.count <= this.limit) this.say(`${where}: ${line}`)
+      if (this.count <= this.limit) this.say(printable(`${where}: ${line}`))
       else if (this.count === this.limit + 1) this.say("more findings are counted, not shown")
     }
   }

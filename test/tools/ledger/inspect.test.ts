@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from "vitest"
 import { lockFolder } from "../../../src/ledger/index.js"
 import { parsePolicy } from "../../../src/policy/index.js"
 import { bytesText, policyText } from "../../../src/tools/ledger/values.js"
-import { common } from "../../../src/wire/index.js"
+import { common, protos } from "../../../src/wire/index.js"
+import { newBlock } from "../../../src/wire/protoutil.js"
 import { folders, goOrderer, goPeer, lines, ourOrderer, ourPeer, run } from "./support.js"
 
 const fresh = folders("inspect")
@@ -279,6 +280,20 @@ describe("bytes as text", () => {
     expect(bytesText(Buffer.from("\0car\0"))).toBe("\0car\0")
     expect(bytesText(Uint8Array.of(0xff, 0))).toEqual({ hex: "ff00" })
     expect(bytesText(Uint8Array.of(0x0a, 0x01, 0x41))).toEqual({ hex: "0a0141" })
+  })
+  it("keeps a hostile name from steering the terminal", async () => {
+    const extension = protos.ChaincodeHeaderExtension.encode({ chaincodeId: { name: "\u001b[2Jcc\n\u009b1m" } })
+    const channelHeader = common.ChannelHeader.encode({
+      type: common.HeaderType.ENDORSER_TRANSACTION,
+      channelId: "ch",
+      txId: "\u001b]0;x\u0007",
+      extension
+    })
+    const envelope = common.Envelope.encode({ payload: common.Payload.encode({ header: { channelHeader } }) })
+    const block = newBlock(0n, new Uint8Array(0), [envelope])
+    const dir = goPeer(fresh(), { ch: [common.Block.encode(block)] })
+    const { out } = await run(["transactions", "--ledger", dir])
+    expect(out).toMatch(/^ {6}0:0 {2}\ufffd\]0;x\ufffd +\ufffd\[2Jcc\ufffd\ufffd1m\n$/)
   })
   it("writes policies in the language, and what it has no words for as a message", () => {
     const parsed = parsePolicy("OutOf(1, 'A.peer', 'B.admin')")
