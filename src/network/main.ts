@@ -96,7 +96,7 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     )
   program
     .command("ledger")
-    .description("look into ledgers: blocks, transactions, state, history, verify, rebuild, compare, import")
+    .description("look into ledgers: blocks, transactions, state, history, verify, rebuild, compare, import, export")
   program.command("tools").description(`Fabric's tools: ${TOOLS}, with their own arguments`)
   return program
 }
@@ -109,7 +109,8 @@ const tool = (argv: ReadonlyArray<string>, options: MainOptions): Work => {
     env: options.env,
     stdin: () => readFile("/dev/stdin"),
     stdout: (data) => void process.stdout.write(data),
-    stderr: (text) => void process.stderr.write(text)
+    stderr: (text) => void process.stderr.write(text),
+    ...(process.stderr.isTTY ? { terminal: { columns: process.stderr.columns || 80 } } : {})
   }
   switch (name) {
     case "cryptogen":

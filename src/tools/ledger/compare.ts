@@ -242,14 +242,22 @@ export const compare = (io: ToolIo, options: CompareOptions): Effect.Effect<Comp
         io.stderr(`A has ${heights[0]} block(s), B has ${heights[1]}: the first ${lower} are compared\n`)
       const progress: Progress = yield* progressBar(io, "compare")
       let blocks = 0n
-      for (let number = from; to === undefined || number <= to; number++) {
-        const [x, y] = yield* Effect.all([a.next, b.next], { concurrency: 2 })
-        if (x === undefined || y === undefined) break
-        const what = blockDifferences(x, y)
-        if (what.length > 0) return { blocks, difference: { block: number, what } }
-        blocks += 1n
-        progress.at(number + 1n, to === undefined ? (lower > number ? lower : number + 1n) : to + 1n)
-      }
-      return { blocks, difference: undefined }
+      const follow = Effect.gen(function* () {
+        for (let number = from; to === undefined || number <= to; number++) {
+          const [x, y] = yield* Effect.all([a.next, b.next], { concurrency: 2 })
+          if (x === undefined || y === undefined) break
+          const what = blockDifferences(x, y)
+          if (what.length > 0) return { blocks, difference: { block: number, what } }
+          blocks += 1n
+          progress.at(number + 1n, to === undefined ? (lower > number ? lower : number + 1n) : to + 1n)
+        }
+        return { blocks, difference: undefined }
+      })
+      return yield* Effect.onInterrupt(follow, () =>
+        Effect.sync(() => {
+          progress.clear()
+          io.stderr(`${blocks} blocks were the same so far\n`)
+        })
+      )
     })
   )

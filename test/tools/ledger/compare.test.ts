@@ -11,6 +11,7 @@ import { makeMemory, parseBlock } from "../../../src/ledger/index.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { cryptogen } from "../../../src/tools/cryptogen/index.js"
 import { blockDifferences } from "../../../src/tools/ledger/compare.js"
+import { ledgerTool } from "../../../src/tools/ledger/index.js"
 import { makeGrpcServer, type ServerOptions } from "../../../src/transport/index.js"
 import { common } from "../../../src/wire/index.js"
 import { PeerDeliver } from "../../../src/wire/services.js"
@@ -133,6 +134,29 @@ describe("two peers", () => {
         expect(code).toBe(1)
         expect(out).toContain("block [5] is the first that differs, 5 before it are the same")
         expect(told.match(/trying again/g)).toHaveLength(1)
+      })
+    ))
+
+  it("that agree are followed until somebody interrupts, who is told how far it went", () =>
+    scoped(
+      Effect.gen(function* () {
+        const a = yield* servePeer(peerBlocks.slice(0, 4))
+        let told = ""
+        const following = yield* Effect.fork(
+          ledgerTool(["compare", a.address, a.address, ...asking], {
+            cwd: "/",
+            env: {},
+            stdin: () => Promise.resolve(new Uint8Array(0)),
+            stdout: () => {},
+            stderr: (text) => {
+              told += text
+            },
+            terminal: { columns: 80 }
+          })
+        )
+        yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => told.includes("4/4") })
+        yield* Fiber.interrupt(following)
+        expect(told.endsWith("4 blocks were the same so far\n")).toBe(true)
       })
     ))
 
