@@ -22,6 +22,9 @@ const SUBMITS = 200
 const IN_FLIGHT = 25
 const CHAINCODE = "asset-transfer"
 
+/** A commit takes some 100 ms; what the killed node knew alone (ordered, not delivered) comes after its restart only. */
+const COMMITTED_WITHIN = "15 seconds"
+
 const at = temporaryFolder()
 const dir = at("killed")
 const home = programHome()
@@ -53,7 +56,9 @@ const create = (ids: ReadonlyArray<string>, seen: (count: number) => void) =>
     const one = (id: string) =>
       Effect.gen(function* () {
         const args = ["CreateAsset", id, "blue", "1", "Ann", "1"]
-        const answer = yield* Effect.either(gateway.submit({ chaincode: CHAINCODE, args }))
+        const answer = yield* gateway
+          .submit({ chaincode: CHAINCODE, args })
+          .pipe(Effect.timeout(COMMITTED_WITHIN), Effect.either)
         if (Either.isLeft(answer) || answer.right.code !== "VALID") return
         committed.push(id)
         seen(committed.length)

@@ -1,0 +1,11 @@
+/** Time for the protocol code: real timers in a peer, a controlled clock in the simulation. */
+export interface Timers {
+  /** Milliseconds of wall clock. */
+  readonly now: () => number
+  /** Nanoseconds of wall clock, strictly growing from call to call (incarnation and sequence numbers; trap 5). */
+  readonly nanos: () => bigint
+  /** Runs `task` once after `ms`; the result cancels. */
+  readonly after: (ms: number, task: () => void) => () => void
+  /** Runs `task` every `ms`, first after `ms`; the result cancels. */
+  readonly every: (ms: number, task: () => void) => () => void
+}

@@ -1,0 +1,10 @@
+/**
+ * Gossip between peers: connections, membership, dissemination, state transfer, election, private data. Rank 7: imports
+ * lower ranks; `src/peer` and `src/network` import it.
+ */
+export * from "./Comm.js"
+export * from "./errors.js"
+export * from "./Gossip.js"
+export * from "./messages.js"
+export * from "./Security.js"
+export type { Timers } from "./Timers.js"
