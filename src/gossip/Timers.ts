@@ -2,6 +2,8 @@
 export interface Timers {
   /** Milliseconds of wall clock. */
   readonly now: () => number
+  /** Milliseconds of a clock that never jumps, for measuring spans: a set wall clock must not make members look dead. */
+  readonly monotonic: () => number
   /** Nanoseconds of wall clock, strictly growing from call to call (incarnation and sequence numbers; trap 5). */
   readonly nanos: () => bigint
   /** Runs `task` once after `ms`; the result cancels. */
