@@ -22,6 +22,7 @@ import * as DeploySystemChaincodes from "./stages/DeploySystemChaincodes.js"
 import * as EndorserStage from "./stages/EndorserStage.js"
 import * as Handlers from "./stages/Handlers.js"
 import * as Identity from "./stages/Identity.js"
+import * as LedgerRebuild from "./stages/LedgerRebuild.js"
 import * as Ledgers from "./stages/Ledgers.js"
 import * as OpenChannels from "./stages/OpenChannels.js"
 import * as Operations from "./stages/Operations.js"
@@ -45,6 +46,7 @@ const Foundation = Credentials.layer.pipe(
 
 /** What channels need to live, and chaincode to run; chaincode may register already. */
 const Engine = EndorserStage.layer.pipe(
+  Layer.provideMerge(LedgerRebuild.layer),
   Layer.provideMerge(AdminService.layer),
   Layer.provideMerge(ChaincodeSupport.layer),
   Layer.provideMerge(ChaincodeServer.layer),

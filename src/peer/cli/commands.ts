@@ -7,7 +7,8 @@ import * as packages from "./chaincode/packages.js"
 import * as transactions from "./chaincode/transactions.js"
 import * as channel from "./channel/commands.js"
 import type { CommandSpec } from "./commandTree.js"
-import { duration, type FlagSpec, flag, hidden, list, text } from "./flags.js"
+import { duration, type FlagSpec, flag, hidden, list, text, uint } from "./flags.js"
+import { reset, rollback } from "./ledgers.js"
 import type { Command } from "./Session.js"
 
 /** What a command is at last. */
@@ -209,7 +210,21 @@ const nodeCommands: ReadonlyArray<Spec> = [
     commands: [],
     run: { _tag: "Start" }
   },
-  client("status", "Show the status of the node", [], nodeStatus)
+  client("status", "Show the status of the node", [], nodeStatus),
+  client(
+    "reset",
+    "Take all channels back to their first block",
+    [],
+    reset,
+    "Takes all channels back to their first block. The peer must be down; at its next start it fetches the blocks again and rebuilds what follows from them."
+  ),
+  client(
+    "rollback",
+    "Take a channel back to a block",
+    [text("channelID", "The channel", "c"), uint("blockNumber", "The block that becomes the last one", "b")],
+    rollback,
+    "Takes a channel back to a block. The peer must be down; at its next start it fetches the blocks behind it again and rebuilds what follows from them."
+  )
 ]
 
 const names = (commands: ReadonlyArray<Spec>): string => commands.map(({ use }) => use.split(" ", 1)[0]).join("|")

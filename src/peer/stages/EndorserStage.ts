@@ -17,6 +17,7 @@ import { PluginEndorser } from "../endorser/plugins.js"
 import type { EndorserChannel } from "../endorser/support.js"
 import { Handlers } from "../handlers/Library.js"
 import { PeerConfig } from "../PeerConfig.js"
+import { LedgerRebuild } from "./LedgerRebuild.js"
 
 const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): EndorserChannel => ({
   bundle: () => bundles.current(),
@@ -40,6 +41,7 @@ const endorser = Layer.effect(
     const { msp } = yield* LocalMsp
     const { get } = yield* ChannelTable
     const handlers = yield* Handlers
+    const rebuild = yield* LedgerRebuild
     const { version } = yield* context.SystemChaincodes
     return makeEndorser({
       localMsp: msp,
@@ -52,7 +54,7 @@ const endorser = Layer.effect(
       definitions: yield* context.ChaincodeDefinitions,
       packages: yield* PackageStore,
       systemVersion: version,
-      filters: handlers.authFilters,
+      filters: [...handlers.authFilters, ...rebuild.filters],
       decorators: handlers.decorators,
       plugins: new PluginEndorser(handlers.endorsers),
       distributePrivateData: yield* distributeAndStore,

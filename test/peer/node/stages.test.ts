@@ -32,6 +32,7 @@ const stages = [
   "chaincode server",
   "chaincode support",
   "admin service",
+  "ledger rebuild",
   "endorser",
   "certificate monitor",
   "deployed system chaincodes",
@@ -179,8 +180,22 @@ const failures: ReadonlyArray<Failure> = [
     environment: { CORE_PEER_ADMINSERVICE_LISTENADDRESS: taken },
     says: /^admin service: Failed to create admin server \(.*(EADDRINUSE|address already in use)/,
     exitCode: 1
+  },
+  {
+    stage: "ledger rebuild",
+    why: "a height that is none",
+    prepare: (folder) => preResetFile(folder, "many"),
+    says: /^ledger rebuild: error loading prereset height: .*__preResetHeight holds no height: \[many\]/,
+    exitCode: 1
   }
 ]
+
+/** The file of a reset, below the ledgers' folder. */
+const preResetFile = (folder: string, text: string): void => {
+  const channel = join(folder, "ledgersData", "channels", "ch")
+  mkdirSync(channel, { recursive: true })
+  writeFileSync(join(channel, "__preResetHeight"), text)
+}
 
 function tls(more: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const folder = join(nodeFolder("Org1MSP", "peer0"), "tls")
