@@ -5,6 +5,8 @@
 export * from "./Comm.js"
 export * from "./errors.js"
 export * from "./Gossip.js"
+export * from "./kinds.js"
 export * from "./messages.js"
 export * from "./Security.js"
+export * from "./signing.js"
 export type { Timers } from "./Timers.js"
