@@ -1,5 +1,5 @@
 /** `peer.gossip` of core.yaml. Source: peer-endorse-validate.md 2.2; gossip-discovery.md. */
-import { bool, count, duration, text, words } from "../fields.js"
+import { bool, count, duration, int, text, words } from "../fields.js"
 import { section } from "../schema.js"
 
 const set = { zeroIsUnset: true } as const
@@ -57,10 +57,14 @@ const pvtData = section("pvtData", "Distribution and recovery of private data.",
       sample: "3s"
     }
   ),
-  btlPullMargin: count("btlPullMargin", "Data that expires within this many blocks is not asked of others.", {
-    fallback: "10",
-    sample: "10"
-  }),
+  btlPullMargin: int(
+    "btlPullMargin",
+    "Data that expires within this many blocks is not asked of others; negative: 10.",
+    {
+      fallback: "10",
+      sample: "10"
+    }
+  ),
   reconcileBatchSize: count(
     "reconcileBatchSize",
     "Missing private data sets asked for in one round of reconciliation.",
