@@ -12,6 +12,7 @@ import * as AccessControl from "./stages/AccessControl.js"
 import * as Addresses from "./stages/Addresses.js"
 import * as AdminService from "./stages/AdminService.js"
 import * as CertificateMonitor from "./stages/CertificateMonitor.js"
+import * as ChaincodeLifecycle from "./stages/ChaincodeLifecycle.js"
 import * as ChaincodeRuntime from "./stages/ChaincodeRuntime.js"
 import * as ChaincodeServer from "./stages/ChaincodeServer.js"
 import * as ChaincodeSupport from "./stages/ChaincodeSupport.js"
@@ -52,9 +53,9 @@ const Engine = EndorserStage.layer.pipe(
   Layer.provideMerge(ChaincodeServer.layer),
   Layer.provideMerge(ChaincodeRuntime.layer),
   Layer.provideMerge(SystemChaincodes.layer),
-  Layer.provideMerge(Packages.layer),
   Layer.provideMerge(DeliverEvents.layer),
   Layer.provideMerge(Channels.layer),
+  Layer.provideMerge(Packages.layer),
   Layer.provideMerge(Orderers.layer),
   Layer.provideMerge(Handlers.layer)
 )
@@ -62,6 +63,7 @@ const Engine = EndorserStage.layer.pipe(
 /** The channels are opened, then the door. */
 const Doors = Serving.layer.pipe(
   Layer.provideMerge(OpenChannels.layer),
+  Layer.provideMerge(ChaincodeLifecycle.layer),
   Layer.provideMerge(DeploySystemChaincodes.layer),
   Layer.provideMerge(CertificateMonitor.layer)
 )

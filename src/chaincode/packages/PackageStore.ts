@@ -41,8 +41,10 @@ export interface PackageStoreShape {
   readonly codePackage: (name: string, version: string) => Effect.Effect<Uint8Array, PackageMissing | PackageRefused>
   /** For lscc: packages in file name order, skipping what cannot be read or was renamed (R65). */
   readonly list: Effect.Effect<ReadonlyArray<ChaincodePackage>, PackageMissing>
-  /** For discovery and gossip: one unreadable file makes the whole list fail (R65, T26). */
+  /** One unreadable file makes the whole list fail (R65, T26). */
   readonly listStrict: Effect.Effect<ReadonlyArray<InstalledChaincode>, PackageMissing | PackageRefused>
+  /** For discovery and gossip: the new lifecycle's packages, then `listStrict`, either empty when it fails. */
+  readonly installed: Effect.Effect<ReadonlyArray<InstalledChaincode>>
   /**
    * The instantiation policy check before every execution (R63): a policy in the local package must be the ledger's.
    * Local packages are read once and remembered.
@@ -153,12 +155,7 @@ class Store implements PackageStoreShape {
       const missing = (reason: string) => new PackageMissing({ name, version, reason })
       for (const file of yield* this.files) {
         if (!file.endsWith(".json")) continue
-        const metadata = yield* Effect.promise(() =>
-          fs.readFile(path.join(this.folder, file)).then(
-            (bytes) => parseTexts(bytes, "Name", "Version"),
-            () => undefined
-          )
-        )
+        const metadata = yield* this.metadataOf(file)
         if (metadata?.[0] !== name || metadata[1] !== version) continue
         const binary = path.join(this.folder, `${file.split(".")[0]}.bin`)
         const bytes = yield* Effect.tryPromise({
@@ -228,6 +225,46 @@ class Store implements PackageStoreShape {
       return found
     })
   )
+
+  readonly installed = Effect.suspend(() => {
+    const empty = (what: string) => (error: { readonly message: string }) =>
+      Effect.as(log.debug(`error getting installed chaincodes from ${what}: ${error.message}`), [])
+    return Effect.zipWith(
+      Effect.catchAll(this.listNewStyle, empty("persistence store")),
+      Effect.catchAll(this.listStrict, empty("ccprovider")),
+      (newStyle, legacy) => [...newStyle, ...legacy]
+    )
+  })
+
+  /** What the new lifecycle's metadata files name; their ids are their names. */
+  private readonly listNewStyle = Effect.suspend(() =>
+    Effect.gen(this, function* () {
+      const found: Array<InstalledChaincode> = []
+      for (const file of yield* this.files) {
+        if (!file.endsWith(".json")) continue
+        const texts = yield* this.metadataOf(file)
+        if (texts === undefined) {
+          yield* log.warning(`error reading metadata at ${path.join(this.folder, file)}`)
+          continue
+        }
+        const [id = ""] = file.split(".")
+        if (!/^([0-9a-fA-F]{2})*$/.test(id))
+          return yield* new PackageRefused({ reason: `error decoding hash from hex string: ${id}` })
+        const [name = "", version = ""] = texts
+        found.push({ name, version, id: Buffer.from(id, "hex") })
+      }
+      return found
+    })
+  )
+
+  private metadataOf(file: string): Effect.Effect<ReadonlyArray<string> | undefined> {
+    return Effect.promise(() =>
+      fs.readFile(path.join(this.folder, file)).then(
+        (bytes) => parseTexts(bytes, "Name", "Version"),
+        () => undefined
+      )
+    )
+  }
 
   readonly checkInstantiationPolicy = (name: string, version: string, ledgerPolicy: Uint8Array) =>
     Effect.suspend((): Effect.Effect<void, PackageMissing | PolicyMismatch> => {

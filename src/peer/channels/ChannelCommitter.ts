@@ -42,6 +42,8 @@ export interface ChannelCommitterOptions {
   readonly skipPullingInvalid: boolean
   /** `peer.gossip.pvtData.transientstoreMaxBlockRetention`, blocks. */
   readonly transientRetention: bigint
+  /** Told of chaincodes whose definitions a block wrote: after its commit, before the block is announced. */
+  readonly deployed: (chaincodes: ReadonlyArray<string>) => Effect.Effect<void>
 }
 
 /** Out: the line; blocks go in by `submit`. It ends with the scope. */
@@ -75,7 +77,10 @@ export const makeChannelCommitter = (
       validator,
       height: ledger.height,
       privateData,
-      commit: ({ bytes, codes }, { missing, sets }) => ledger.commit({ block: bytes, codes, pvtData: sets, missing }),
+      commit: ({ bytes, codes }, { missing, sets }) =>
+        Effect.tap(ledger.commit({ block: bytes, codes, pvtData: sets, missing }), ({ updatedChaincodes }) =>
+          options.deployed(updatedChaincodes)
+        ),
       committed: ({ number }, { sets, transactions }) =>
         Effect.gen(function* () {
           if (sets.size > 0) yield* transient.purgeByTxIds(transactions)

@@ -21,6 +21,7 @@ import * as Log from "../../runtime/Log.js"
 import type { SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
 import { OrdererConnections } from "../delivery/OrdererConnections.js"
 import { ChannelFailed } from "../errors.js"
+import { ChaincodeEvents } from "../lifecycle/index.js"
 import type { JoinBlock } from "../scc/cscc/configBlock.js"
 import { ChannelTable, type PeerChannel } from "./ChannelTable.js"
 import { usable } from "./configuration.js"
@@ -29,8 +30,8 @@ import { TrustedRoots } from "./trustedRoots.js"
 
 const log = Log.module("peer", "Initialize")
 
-/** Runs when a channel has been opened, before anybody may use it. */
-export type ChannelInitializer = (channel: PeerChannel) => Effect.Effect<void>
+/** Runs when a channel has been opened, before anybody may use it; the scope is the channel's. */
+export type ChannelInitializer = (channel: PeerChannel) => Effect.Effect<void, never, Scope.Scope>
 
 export class PeerChannels extends Context.Tag("peer/channels/PeerChannels")<
   PeerChannels,
@@ -49,6 +50,7 @@ export const layer = (
 ): Layer.Layer<
   PeerChannels,
   never,
+  | ChaincodeEvents
   | ChannelTable
   | LedgerProvider
   | LocalMsp
@@ -74,6 +76,7 @@ const make = (settings: ChannelSettings) =>
       localMsp: yield* LocalMsp,
       orderers: yield* OrdererConnections,
       table,
+      events: yield* ChaincodeEvents,
       actors: [actor]
     }
     const all = yield* Effect.scope

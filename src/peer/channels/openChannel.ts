@@ -21,6 +21,7 @@ import { endpointsOf } from "../delivery/endpoints.js"
 import type { Leadership } from "../delivery/leadership.js"
 import type { OrdererConnections } from "../delivery/OrdererConnections.js"
 import type { ChannelFailed } from "../errors.js"
+import type { ChaincodeEventsShape } from "../lifecycle/index.js"
 import { makeChannelCommitter } from "./ChannelCommitter.js"
 import type { ChannelTableShape, PeerChannel } from "./ChannelTable.js"
 import { bundleOfLedger, usable, warnOfGaps } from "./configuration.js"
@@ -49,6 +50,7 @@ export interface ChannelServices {
   readonly localMsp: LocalMspService
   readonly orderers: OrdererConnections["Type"]
   readonly table: ChannelTableShape
+  readonly events: ChaincodeEventsShape
   /** Told of each configuration that comes into force: TLS authorities and others. */
   readonly actors: ReadonlyArray<BundleActor>
 }
@@ -72,7 +74,7 @@ export const openChannel = (
   Scope.Scope | SystemChaincodeNames | ValidationPlugins | PrivateDataFetcher
 > =>
   Effect.gen(function* () {
-    const { actors, localMsp, orderers, settings, table } = services
+    const { actors, events, localMsp, orderers, settings, table } = services
     const { channelId } = ledger
     const bundle = yield* bundleOfLedger(ledger)
     yield* usable(channelId, bundle)
@@ -92,7 +94,8 @@ export const openChannel = (
         transient: transientSetsOf(transient),
         pullRetryThreshold: settings.pullRetryThreshold,
         skipPullingInvalid: settings.skipPullingInvalid,
-        transientRetention: settings.transientRetention
+        transientRetention: settings.transientRetention,
+        deployed: (chaincodes) => events.deployed(channelId, chaincodes)
       }),
       line
     )
@@ -103,7 +106,9 @@ export const openChannel = (
       endpoints: endpointsOf(bundle, orderers.overrides),
       connect: (endpoint) => orderers.connect(bundles.current(), endpoint),
       signer: localMsp.signer,
-      tlsCertHash: orderers.tlsCertHash,
+      get tlsCertHash() {
+        return orderers.tlsCertHash
+      },
       nextBlock: pipeline.next,
       submit: pipeline.submit,
       staticLeader: settings.leadership.staticLeader,

@@ -15,6 +15,7 @@ import { ChannelTable } from "../channels/ChannelTable.js"
 import { configBlockOf } from "../channels/configuration.js"
 import { historyOf } from "../channels/history.js"
 import { PeerChannels } from "../channels/PeerChannels.js"
+import { ChaincodeEvents } from "../lifecycle/index.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { asSystemChaincode } from "../scc/adapt.js"
 import { makeCscc } from "../scc/cscc/Cscc.js"
@@ -34,6 +35,7 @@ const registry = Layer.effect(
     const { bundleOf, get, list } = yield* ChannelTable
     const { join } = yield* PeerChannels
     const packages = yield* PackageStore
+    const { installing } = yield* ChaincodeEvents
     const { defaults } = yield* LocalMsp
     const all = [
       makeLscc({
@@ -41,7 +43,8 @@ const registry = Layer.effect(
         packages,
         hash: (...chunks) => hash(defaults.hash, ...chunks),
         bundleOf,
-        isSystem: names.isSystem
+        isSystem: names.isSystem,
+        installing
       }),
       makeCscc({
         acl,

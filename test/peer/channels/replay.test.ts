@@ -52,7 +52,8 @@ const committer = (ledger: PeerLedgerShape, bundles: BundleSource) =>
     },
     pullRetryThreshold: Duration.zero,
     skipPullingInvalid: false,
-    transientRetention: 1000n
+    transientRetention: 1000n,
+    deployed: () => Effect.void
   })
 
 const inFolder = <A, E>(use: (root: string) => Effect.Effect<A, E, Scope.Scope>): Promise<A> =>

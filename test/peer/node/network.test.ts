@@ -16,6 +16,7 @@ import {
   system
 } from "../../../src/client/index.js"
 import type { Signer } from "../../../src/msp/index.js"
+import { Lifecycle } from "../../../src/peer/lifecycle/index.js"
 import type { Channel } from "../../../src/transport/index.js"
 import { protos } from "../../../src/wire/index.js"
 import { toHex, toText } from "../../../src/wire/protoutil.js"
@@ -91,6 +92,12 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       const listed = yield* query(client1, { channelId: CHANNEL, signer: user1, ...system.getChaincodes })
       expect(system.lists(protos.ChaincodeQueryResponse.decode(listed.payload), "sink", "1.0")).toBe(true)
 
+      // both know it now as installed and instantiated, which is what gossip and discovery publish
+      for (const peer of [peer1, peer2]) {
+        const { metadata } = yield* Effect.provide(Lifecycle, peer.context)
+        expect(yield* metadata(CHANNEL, "sink", false)).toMatchObject({ name: "sink", version: "1.0" })
+      }
+
       const put = yield* submit([client1, client2], user1, sink("put", "k", "v1"))
       yield* Effect.all([reached(peer1, 3n), reached(peer2, 3n)])
       for (const [client, signer] of [
@@ -105,6 +112,9 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       yield* reached(peer1, 4n)
       const again = yield* startPeer(options2)
       yield* reached(again, 4n)
+      // and after a restart, from what lies there
+      const { chaincodes } = yield* Effect.provide(Lifecycle, again.context)
+      expect(chaincodes(CHANNEL).map(({ name, version }) => `${name}:${version}`)).toEqual(["sink:1.0"])
       const hashes = [peer1, again].map(({ table }) =>
         toHex(table.get(CHANNEL)?.ledger.info().currentBlockHash ?? new Uint8Array())
       )

@@ -33,7 +33,14 @@ beforeAll(async () => {
   stranger = await person("OrdererMSP", "Admin")
   opened = await openStore()
   const acl = new AclChecker(bundleOf, new PolicyChecker(bundleOf, msp))
-  lscc = makeLscc({ acl, packages: opened.store, hash: sha256, bundleOf, isSystem })
+  lscc = makeLscc({
+    acl,
+    packages: opened.store,
+    hash: sha256,
+    bundleOf,
+    isSystem,
+    installing: opened.events.installing
+  })
   for (const version of ["1.0", "2.0"])
     expect(
       (

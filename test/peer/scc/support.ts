@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as PackageStoreModule from "../../../src/chaincode/packages/PackageStore.js"
 import { PackageStore, type PackageStoreShape } from "../../../src/chaincode/packages/PackageStore.js"
 import { tarGzOf } from "../../../src/chaincode/packages/tarWriter.js"
 import { sha256 } from "../../../src/crypto/index.js"
 import type { Signer } from "../../../src/msp/index.js"
+import { ChaincodeEvents, type ChaincodeEventsShape, layerChaincodeEvents } from "../../../src/peer/lifecycle/index.js"
 import { fail, type SystemChaincodeCode, type SystemStub } from "../../../src/peer/scc/stub.js"
 import { protos } from "../../../src/wire/index.js"
 import { compareUtf8, utf8 } from "../../../src/wire/protoutil.js"
@@ -17,15 +19,20 @@ import { signedProposal } from "../support.js"
 /** An install store of its own; remove it at the end. */
 export const openStore = async (): Promise<{
   readonly store: PackageStoreShape
+  readonly events: ChaincodeEventsShape
   readonly folder: string
   readonly close: () => Promise<void>
 }> => {
   const root = mkdtempSync(join(tmpdir(), "scc-"))
   const folder = join(root, "chaincodes")
-  const runtime = ManagedRuntime.make(PackageStoreModule.layer(folder, sha256))
+  const runtime = ManagedRuntime.make(
+    layerChaincodeEvents.pipe(Layer.provideMerge(PackageStoreModule.layer(folder, sha256)))
+  )
   const store = await runtime.runPromise(PackageStore)
+  const events = await runtime.runPromise(ChaincodeEvents)
   return {
     store,
+    events,
     folder,
     close: async () => {
       await runtime.dispose()

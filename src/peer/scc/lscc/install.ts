@@ -20,8 +20,11 @@ export const install = (support: LsccSupport, bytes: Uint8Array): Effect.Effect<
     const artifacts = yield* Effect.mapError(statedbArtifacts(type, codePackage), (error) => fail(error.message))
     const artifactFault = artifactsFault(artifacts)
     if (artifactFault !== undefined) return yield* fail(text.invalidArtifact(artifactFault))
-    yield* Effect.mapError(support.packages.put(found), (error) =>
+    const write = Effect.mapError(support.packages.put(found), (error) =>
       fail(`error installing chaincode code ${name}:${version}(${error.message})`)
+    )
+    yield* Effect.mapError(support.installing({ name, version, id: found.id }, artifacts, write), (error) =>
+      fail(error.message)
     )
     yield* log.info(`Installed Chaincode [${name}] Version [${version}] to peer`)
   })

@@ -9,6 +9,7 @@ import { fromSignaturePolicyEnvelope, type SignedData } from "../../../policy/in
 import { ccprovider } from "../../../wire/index.js"
 import type { AclChecker } from "../../acl/AclChecker.js"
 import { signedDataOf } from "../../acl/evidence.js"
+import type { ChaincodeEventsShape } from "../../lifecycle/index.js"
 import { fail, type SystemCallFailed, type SystemStub } from "../stub.js"
 import * as text from "./texts.js"
 
@@ -20,6 +21,8 @@ export interface LsccSupport {
   /** The configuration in force on a channel; undefined when the peer has not joined it. */
   readonly bundleOf: (channelId: string) => Bundle | undefined
   readonly isSystem: (name: string) => boolean
+  /** Runs the writing of a package with everyone told who waits for that code (R83). */
+  readonly installing: ChaincodeEventsShape["installing"]
 }
 
 /** The application organisations' MSP ids of a channel. */

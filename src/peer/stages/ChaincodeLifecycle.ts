@@ -1,0 +1,34 @@
+/**
+ * Stage 28: what is installed here is read once; each channel is subscribed to as it is opened. Who wants to hear of
+ * changes (gossip, discovery) adds a listener between this stage and the opening of the channels.
+ * Source: chaincode.md R99; peer/node/start.go.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Log from "../../runtime/Log.js"
+import { stage } from "../../runtime/Stage.js"
+import { PeerChannels } from "../channels/PeerChannels.js"
+import { ChaincodeEvents, Lifecycle, layerLifecycle } from "../lifecycle/index.js"
+
+const log = Log.module("nodeCmd", "serve")
+
+const subscriptions = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { onOpen } = yield* PeerChannels
+    const { newChannelSubscription } = yield* Lifecycle
+    const { register } = yield* ChaincodeEvents
+    yield* onOpen(({ id, ledger }) => {
+      const channel = { id, query: ledger.newQueryExecutor }
+      return register(channel, newChannelSubscription(channel)).pipe(
+        Effect.catchAll((error) =>
+          log.error(`[${id}] Failed subscribing to chaincode lifecycle updates: ${error.message}`)
+        )
+      )
+    })
+  })
+)
+
+export const layer = subscriptions.pipe(
+  Layer.provideMerge(layerLifecycle),
+  stage("chaincode lifecycle", { remedy: "check the folder chaincodes below peer.fileSystemPath" })
+)
