@@ -1,12 +1,14 @@
-// Joins each program into one file under dist/bin: Node opens a few files at start instead of a thousand. Native and
-// rarely used packages stay outside. Run by `npm run build` after the compiler.
-import { dirname, resolve } from "node:path"
+// Joins the programs into a few files under dist/bin: Node opens those at start instead of a thousand. What is imported
+// when needed (a command of the peer's, the node itself) is a file of its own and costs nothing before. Native and rarely
+// used packages stay outside. Run by `npm run build` after the compiler.
+import { readdirSync, rmSync, statSync } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
 
-await build({
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: {
     orderer: "dist/orderer/main.js",
@@ -16,6 +18,8 @@ await build({
   outdir: "dist/bin",
   outExtension: { ".js": ".mjs" },
   bundle: true,
+  splitting: true,
+  metafile: true,
   platform: "node",
   format: "esm",
   target: "node20",
@@ -27,3 +31,12 @@ await build({
   logLevel: "warning",
   legalComments: "none"
 })
+
+// Parts of earlier builds; a program that was started from one just now may still ask for them.
+const HOUR = 3_600_000
+const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)))
+const folder = join(root, "dist/bin")
+for (const name of readdirSync(folder)) {
+  const path = join(folder, name)
+  if (!made.has(name) && statSync(path).mtimeMs < Date.now() - HOUR) rmSync(path, { force: true })
+}

@@ -1,97 +1,22 @@
 /**
- * The `peer` program: command line, configuration, logging, then the stages until a signal or a failure. Gives the exit
- * code; the launcher ends the process with it.
- * Source: peer-endorse-validate.md 1.1, 1.3.
+ * The `peer` program: reads the command line and runs what it asks for. Gives the exit code; the launcher ends the
+ * process with it. The node, and each command, are loaded when they are asked for: a script calls this program often.
+ * Source: peer-endorse-validate.md 1.1.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
-import { type CoreConfig, type Environment, loadCoreConfig } from "../config/index.js"
-import * as Log from "../runtime/Log.js"
-import * as ProcessGuard from "../runtime/ProcessGuard.js"
-import * as Program from "../runtime/Program.js"
-import * as Vital from "../runtime/Vital.js"
+import type { CliIo } from "./cli/index.js"
 import { peerCommand } from "./cli/index.js"
-import { parseCommandLine } from "./commandLine.js"
-import { PeerProgram } from "./Peer.js"
-import { PeerConfig } from "./PeerConfig.js"
-import { ProcessEnvironment } from "./stages/ChaincodeRuntime.js"
-import { versionInfo } from "./version.js"
 
-export interface MainOptions {
+export interface MainOptions extends CliIo {
   /** Behind the program's name. */
   readonly argv: ReadonlyArray<string>
-  readonly env: Environment
-  readonly cwd: string
-  readonly stdout: (data: Uint8Array | string) => void
-  readonly stderr: (text: string) => void
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
 }
 
-const cmd = Log.module("nodeCmd", "serve")
-
-const describe = (config: CoreConfig, devMode: boolean) =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      for (const note of config.source.notes) yield* Log.module("main", "InitCmd").warning(note)
-      yield* cmd.info(`Starting ${versionInfo(process)}`)
-      if (!devMode) return
-      yield* cmd.info("Running in chaincode development mode")
-      yield* cmd.info("Disable loading validity system chaincode")
+export const main = (options: MainOptions): Promise<number> =>
+  Effect.runPromise(
+    peerCommand(options.argv, options, {
+      start: ({ devMode }) => Effect.promise(async () => (await import("./startNode.js")).startNode(devMode, options))
     })
   )
-
-const present = (env: Environment): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
-  )
-
-/** Runs the peer until something ends it. */
-const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: Log.NodeLog): Promise<number> => {
-  const node = PeerProgram.pipe(
-    Layer.provideMerge(describe(config, devMode)),
-    Layer.provideMerge(ProcessGuard.layer),
-    Layer.provideMerge(Vital.layer),
-    Layer.provideMerge(Layer.succeed(PeerConfig, config)),
-    Layer.provideMerge(Layer.succeed(ProcessEnvironment, present(options.env))),
-    Layer.provideMerge(Log.layerOf(log))
-  )
-  const program = Effect.provide(
-    Effect.flatMap(Vital.Vital, ({ failure }) => failure),
-    node
-  )
-  const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
-  return Program.run(program, { log, traceFile, write: options.stderr, kill: options.kill })
-}
-
-const start = async (devMode: boolean, options: MainOptions): Promise<number> => {
-  const { cwd, env, stderr } = options
-  const made = Log.make({
-    spec: env.FABRIC_LOGGING_SPEC ?? "",
-    format: env.FABRIC_LOGGING_FORMAT ?? "",
-    write: stderr
-  })
-  const overrides = devMode ? { "chaincode.mode": "dev" } : {}
-  const config = await Effect.runPromise(Effect.either(loadCoreConfig({ env, cwd, overrides })))
-  // the configuration is read before logging is set up: its failure counts first
-  if (Either.isLeft(config)) {
-    const text = `Fatal error when initializing core config : ${config.left.message}`
-    if (Either.isRight(made)) made.right.log("error", "main", "InitCmd", text, {})
-    else stderr(`${text}\n`)
-    return 1
-  }
-  if (Either.isLeft(made)) {
-    stderr(`panic: ${made.left.message}\n`)
-    return 2
-  }
-  return serve(config.right, devMode, options, made.right)
-}
-
-/** The node where the command line starts it, else one of the client's commands, help among them. */
-export const main = (options: MainOptions): Promise<number> => {
-  const command = parseCommandLine(options.argv)
-  if (command._tag === "Start") return start(command.devMode, options)
-  const startNode = ({ devMode }: { readonly devMode: boolean }) => Effect.promise(() => start(devMode, options))
-  return Effect.runPromise(peerCommand(options.argv, options, { start: startNode }))
-}

@@ -1,14 +1,10 @@
 /**
- * All commands of the `peer` program with their flags: names, letters, kinds and defaults are the reference's.
+ * All commands of the `peer` program with their flags: names, letters, kinds and defaults are the reference's. What a
+ * command does is loaded when it is called: help, faults and `version` start at once.
  * Source: operations-cli.md 4.1, 4.2.
  */
-import { getLevel, getLogSpec, nodeStatus, revertLevels, setLevel, setLogSpec } from "./admin.js"
-import * as packages from "./chaincode/packages.js"
-import * as transactions from "./chaincode/transactions.js"
-import * as channel from "./channel/commands.js"
 import type { CommandSpec } from "./commandTree.js"
 import { duration, type FlagSpec, flag, hidden, list, text, uint } from "./flags.js"
-import { reset, rollback } from "./ledgers.js"
 import type { Command } from "./Session.js"
 
 /** What a command is at last. */
@@ -16,20 +12,26 @@ export type Run =
   | { readonly _tag: "Version" }
   /** The node itself, which the program's main file starts. */
   | { readonly _tag: "Start" }
-  | { readonly _tag: "Client"; readonly command: Command }
+  | { readonly _tag: "Client"; readonly load: () => Promise<Command> }
 
 type Spec = CommandSpec<Run>
 
 const SECOND = 1_000_000_000n
 
-const client = (use: string, short: string, flags: ReadonlyArray<FlagSpec>, command: Command, long = short): Spec => ({
+const client = (
+  use: string,
+  short: string,
+  flags: ReadonlyArray<FlagSpec>,
+  load: () => Promise<Command>,
+  long = short
+): Spec => ({
   use,
   short,
   long,
   flags,
   persistent: [],
   commands: [],
-  run: { _tag: "Client", command }
+  run: { _tag: "Client", load }
 })
 
 const group = (
@@ -80,6 +82,29 @@ const deployFlags: ReadonlyArray<FlagSpec> = [
   ...peerFlags
 ]
 
+// ---- What the commands do ----------------------------------------------------------------------------------------
+
+const admin =
+  (name: keyof typeof import("./admin.js")): (() => Promise<Command>) =>
+  async () =>
+    (await import("./admin.js"))[name]
+const channel =
+  (name: "create" | "fetch" | "getinfo" | "join" | "list" | "signconfigtx" | "update"): (() => Promise<Command>) =>
+  async () =>
+    (await import("./channel/commands.js"))[name]
+const ledgers =
+  (name: keyof typeof import("./ledgers.js")): (() => Promise<Command>) =>
+  async () =>
+    (await import("./ledgers.js"))[name]
+const packages =
+  (name: keyof typeof import("./chaincode/packages.js")): (() => Promise<Command>) =>
+  async () =>
+    (await import("./chaincode/packages.js"))[name]
+const transactions =
+  (name: keyof typeof import("./chaincode/transactions.js")): (() => Promise<Command>) =>
+  async () =>
+    (await import("./chaincode/transactions.js"))[name]
+
 // ---- Commands ----------------------------------------------------------------------------------------------------
 
 const channelCommands: ReadonlyArray<Spec> = [
@@ -92,36 +117,36 @@ const channelCommands: ReadonlyArray<Spec> = [
       text("outputBlock", "Where to write the channel's first block (default ./<channelID>.block)"),
       duration("timeout", "Limit for the channel to appear", 10n * SECOND, "t")
     ],
-    channel.create,
+    channel("create"),
     "Creates a channel and writes its first block to a file."
   ),
   client(
     "fetch <newest|oldest|config|(number)> [outputfile]",
     "Fetch a block",
     [channelId, flag("bestEffort", "Take blocks even while the orderer reports an error")],
-    channel.fetch,
+    channel("fetch"),
     "Writes a block to a file: from the orderer when -o is given, else from the peer."
   ),
-  client("getinfo", "Show height and hashes of a channel's chain", [channelId], channel.getinfo),
+  client("getinfo", "Show height and hashes of a channel's chain", [channelId], channel("getinfo")),
   client(
     "join",
     "Have the peer join a channel",
     [text("blockpath", "File with the channel's first block", "b")],
-    channel.join
+    channel("join")
   ),
-  client("list", "List the channels that the peer has joined", [], channel.list),
+  client("list", "List the channels that the peer has joined", [], channel("list")),
   client(
     "signconfigtx",
     "Sign a config update",
     [configTx],
-    channel.signconfigtx,
+    channel("signconfigtx"),
     "Adds a signature to the config update in a file."
   ),
   client(
     "update",
     "Send a config update",
     [channelId, configTx],
-    channel.update,
+    channel("update"),
     "Signs a config update and sends it to the orderer."
   )
 ]
@@ -131,10 +156,10 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
     "install",
     "Install chaincode on a peer",
     [lang, ctor, path, name, version, ...peerFlags],
-    packages.install,
+    packages("install"),
     "Packages chaincode, or takes a package file, and installs it on a peer."
   ),
-  client("instantiate", "Start chaincode on a channel", deployFlags, transactions.instantiate),
+  client("instantiate", "Start chaincode on a channel", deployFlags, transactions("instantiate")),
   client(
     "invoke",
     "Call chaincode and order the transaction",
@@ -146,7 +171,7 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       flag("waitForEvent", "Wait until every peer that was asked has committed the transaction"),
       duration("waitForEventTimeout", "Limit for that wait", 30n * SECOND)
     ],
-    transactions.invoke
+    transactions("invoke")
   ),
   client(
     "list",
@@ -157,7 +182,7 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       flag("instantiated", "Those instantiated on the channel"),
       ...peerFlags
     ],
-    packages.list
+    packages("list")
   ),
   client(
     "package",
@@ -172,7 +197,7 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       flag("sign", "With -s: sign it", "S"),
       text("instantiate-policy", "With -s: who may instantiate it", "i")
     ],
-    packages.makePackage
+    packages("makePackage")
   ),
   client(
     "query",
@@ -185,19 +210,19 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       flag("raw", "Print the answer's bytes as numbers", "r"),
       flag("hex", "Print the answer in hexadecimal; not together with --raw", "x")
     ],
-    transactions.query,
+    transactions("query"),
     "Asks one peer and prints the answer; no transaction is made."
   ),
-  client("signpackage", "Sign a chaincode package", [], packages.signPackage),
-  client("upgrade", "Move a channel to another version of chaincode", [path, ...deployFlags], transactions.upgrade)
+  client("signpackage", "Sign a chaincode package", [], packages("signPackage")),
+  client("upgrade", "Move a channel to another version of chaincode", [path, ...deployFlags], transactions("upgrade"))
 ]
 
 const loggingCommands: ReadonlyArray<Spec> = [
-  client("getlevel <logger>", "Show the level of a logger", [], getLevel),
-  client("getlogspec", "Show the logging specification", [], getLogSpec),
-  client("revertlevels", "Go back to the logging specification of the start", [], revertLevels),
-  client("setlevel <logger> <log level>", "Set the level of a logger", [], setLevel),
-  client("setlogspec", "Set the logging specification", [], setLogSpec)
+  client("getlevel <logger>", "Show the level of a logger", [], admin("getLevel")),
+  client("getlogspec", "Show the logging specification", [], admin("getLogSpec")),
+  client("revertlevels", "Go back to the logging specification of the start", [], admin("revertLevels")),
+  client("setlevel <logger> <log level>", "Set the level of a logger", [], admin("setLevel")),
+  client("setlogspec", "Set the logging specification", [], admin("setLogSpec"))
 ]
 
 const nodeCommands: ReadonlyArray<Spec> = [
@@ -210,19 +235,19 @@ const nodeCommands: ReadonlyArray<Spec> = [
     commands: [],
     run: { _tag: "Start" }
   },
-  client("status", "Show the status of the node", [], nodeStatus),
+  client("status", "Show the status of the node", [], admin("nodeStatus")),
   client(
     "reset",
     "Take all channels back to their first block",
     [],
-    reset,
+    ledgers("reset"),
     "Takes all channels back to their first block. The peer must be down; at its next start it fetches the blocks again and rebuilds what follows from them."
   ),
   client(
     "rollback",
     "Take a channel back to a block",
     [text("channelID", "The channel", "c"), uint("blockNumber", "The block that becomes the last one", "b")],
-    rollback,
+    ledgers("rollback"),
     "Takes a channel back to a block. The peer must be down; at its next start it fetches the blocks behind it again and rebuilds what follows from them."
   )
 ]

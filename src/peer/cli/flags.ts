@@ -3,7 +3,8 @@
  * Source: operations-cli.md 4.1, 4.2; seen on the reference's program.
  */
 import * as Either from "effect/Either"
-import { formatGoDuration, parseGoDuration } from "../../channelconfig/index.js"
+// by its own path: every command line loads this file, and most need nothing else of that folder
+import { formatGoDuration, parseGoDuration } from "../../channelconfig/goDuration.js"
 
 /** The kinds under the names that usage texts show. `bool` shows none. */
 export type FlagKind = "string" | "bool" | "duration" | "stringArray" | "uint"

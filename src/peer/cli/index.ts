@@ -8,9 +8,16 @@ import { versionInfo } from "../version.js"
 import type { CliIo } from "./CliIo.js"
 import { peerProgram } from "./commands.js"
 import { resolve } from "./commandTree.js"
-import { inSession } from "./Session.js"
+import type { FlagValues } from "./flags.js"
+import type { Command } from "./Session.js"
 
 export type { CliIo } from "./CliIo.js"
+
+/** Loads what clients of nodes need, and the command; runs it. */
+const session = (io: CliIo, flags: FlagValues, args: ReadonlyArray<string>, load: () => Promise<Command>) =>
+  Effect.promise(() => Promise.all([import("./Session.js"), load()])).pipe(
+    Effect.flatMap(([{ inSession }, command]) => inSession(io, flags, args, command))
+  )
 
 export interface PeerCommandOptions {
   /** Starts the node and gives its exit status. */
@@ -49,7 +56,7 @@ export const peerCommand = (
         return Effect.succeed(0)
       }
       case "Client":
-        return Effect.match(inSession(io, flags, args, run.command), {
+        return Effect.match(session(io, flags, args, run.load), {
           onSuccess: () => 0,
           onFailure: (error) => {
             if (error._tag === "Ended") return error.status

@@ -1,6 +1,7 @@
 /** How command lines are read; every expectation was seen on the reference's program (1.4.12). */
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
+import { versionInfo } from "../../../src/peer/version.js"
 import { run, words } from "./support.js"
 
 const env = { FABRIC_CFG_PATH: "/nowhere/at/all", FABRIC_LOGGING_FORMAT: "%{level} [%{module}] %{message}" }
@@ -79,6 +80,12 @@ test("version needs no configuration", async () => {
   const { status, stdout } = await call("version")
   expect(status).toBe(0)
   expect(/^ Version: (.*)$/m.exec(stdout)?.[1]).toBe("1.4.12")
+})
+
+test("the version block, as scripts cut it", () => {
+  expect(versionInfo({ arch: "x64", platform: "linux", version: "v20.0.0" })).toBe(
+    "peer:\n Version: 1.4.12\n Commit SHA: development build\n Go version: node v20.0.0\n OS/Arch: linux/amd64\n Chaincode:\n  Base Image Version: 0.4.22\n  Base Docker Namespace: hyperledger\n  Base Docker Label: org.hyperledger.fabric\n  Docker Namespace: hyperledger\n\n"
+  )
 })
 
 test("all else does, before it looks at its arguments", async () => {

@@ -65,7 +65,7 @@ describe("kill -9", () => {
         const env = prepare(folder, { port, orderer: orderer.address })
         let served = 2
         for (let cycle = 0; cycle < cycles; cycle += 1) {
-          const peer = yield* launch([], env)
+          const peer = yield* launch(["node", "start"], env)
           yield* peer.says(started)
           if (cycle === 0) {
             const answer = yield* join(yield* connect(`127.0.0.1:${port}`), admin, genesisBlock())
@@ -124,7 +124,7 @@ describe("a start that fails", () => {
           1,
           expect.stringContaining("Fatal error when initializing core config : FABRIC_CFG_PATH /nowhere does not exist")
         ])
-        const spec = yield* runToEnd([], { ...env, FABRIC_LOGGING_SPEC: "borken" })
+        const spec = yield* runToEnd(["node", "start"], { ...env, FABRIC_LOGGING_SPEC: "borken" })
         expect(spec.code).toBe(2)
         expect(spec.stderr).toContain("invalid logging specification 'borken': bad segment 'borken'")
       }),
