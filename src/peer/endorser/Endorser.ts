@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Log from "../../runtime/Log.js"
+import { annotate, span } from "../../runtime/span.js"
 import type { CheckedProposal } from "../../validation/index.js"
 import { protos } from "../../wire/index.js"
 import { EndorsementFailed, type ProposalRejected } from "../errors.js"
@@ -139,7 +140,7 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
         const started = performance.now()
         const admitted = yield* preprocess(support, bytes)
         const { channelHeader: header } = admitted.checked
-        yield* Effect.annotateCurrentSpan({ channel: header.channelId, transaction: header.txId })
+        yield* annotate(() => ({ channel: header.channelId, transaction: header.txId }))
         const { answer: bytesOut, success, version } = yield* answer(admitted)
         const { chaincodeId } = admitted.checked
         metrics.duration
@@ -150,6 +151,6 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
           })
           .observe((performance.now() - started) / 1000)
         return bytesOut
-      }).pipe(Effect.withSpan("Endorser.ProcessProposal", { captureStackTrace: false }))
+      }).pipe(span("Endorser.ProcessProposal"))
   }
 }

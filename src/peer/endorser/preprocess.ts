@@ -24,6 +24,8 @@ export interface AdmittedProposal {
 
 const reject = (reason: string, cause?: unknown): ProposalRejected => new ProposalRejected({ reason, cause })
 
+const faultOf = (cause: { readonly message: string }) => ({ reason: cause.message, cause })
+
 /** Why the creator's signature does not count; undefined when it does. The client never learns which it was. */
 const signatureFault = (
   msps: IdentityDeserializer | undefined,
@@ -34,12 +36,12 @@ const signatureFault = (
   }: { readonly creator: Uint8Array; readonly data: Uint8Array; readonly signature: Uint8Array }
 ): { readonly reason: string; readonly cause?: unknown } | undefined => {
   if (msps === undefined) return { reason: "the peer has not joined the channel" }
-  const checked = Either.gen(function* () {
-    const identity = yield* msps.deserializeIdentity(creator)
-    yield* msps.validate(identity)
-    yield* identity.checkSignature(data, signature)
-  })
-  return Either.isLeft(checked) ? { reason: checked.left.message, cause: checked.left } : undefined
+  const identity = msps.deserializeIdentity(creator)
+  if (Either.isLeft(identity)) return faultOf(identity.left)
+  const valid = msps.validate(identity.right)
+  if (Either.isLeft(valid)) return faultOf(valid.left)
+  const signed = identity.right.checkSignature(data, signature)
+  return Either.isLeft(signed) ? faultOf(signed.left) : undefined
 }
 
 /** The creator's signature has been verified: policies need not do it again. Others are asked as usual. */
@@ -53,14 +55,14 @@ export const preprocess = (
   support: EndorserSupport,
   bytes: Uint8Array
 ): Effect.Effect<AdmittedProposal, ProposalRejected> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const { metrics } = support
     const invalid = (reason: string, cause?: unknown) => {
       metrics.validationFailed()
       return reject(reason, cause)
     }
     const opened = openProposal(bytes)
-    if (Either.isLeft(opened)) return yield* invalid(opened.left.message)
+    if (Either.isLeft(opened)) return invalid(opened.left.message)
     const { channelHeader, creator } = opened.right
     const { channelId, txId } = channelHeader
     const channel = channelId === "" ? undefined : support.channel(channelId)
@@ -68,22 +70,27 @@ export const preprocess = (
     const fault = signatureFault(msps, creator)
     if (fault !== undefined) {
       const denied = accessDenied(channelId, creator.creator)
-      yield* log.warning(`${denied.message}: ${fault.reason}`, { channel: channelId, txID: txId })
-      return yield* invalid(denied.message, fault.cause)
+      return Effect.zipRight(
+        log.warning(`${denied.message}: ${fault.reason}`, { channel: channelId, txID: txId }),
+        invalid(denied.message, fault.cause)
+      )
     }
     const checked = checkProposal(opened.right)
-    if (Either.isLeft(checked)) return yield* invalid(checked.left.message)
+    if (Either.isLeft(checked)) return invalid(checked.left.message)
     const { name, version } = checked.right.chaincodeId
     if (isSystem(name) && !isInvokableExternal(name)) {
-      yield* log.error(`an attempt was made to invoke system chaincode ${name}`, { channel: channelId, txID: txId })
-      return yield* reject(`chaincode ${name} cannot be invoked through a proposal`)
+      return Effect.zipRight(
+        log.error(`an attempt was made to invoke system chaincode ${name}`, { channel: channelId, txID: txId }),
+        reject(`chaincode ${name} cannot be invoked through a proposal`)
+      )
     }
-    if (channel === undefined) return { checked: checked.right, channel }
+    const admitted = Effect.succeed({ checked: checked.right, channel })
+    if (channel === undefined) return admitted
 
     const labels = { channel: channelId, chaincode: `${name}:${version}` }
-    if (yield* channel.hasTransaction(txId)) {
+    if (channel.hasTransaction(txId)) {
       metrics.duplicate.with(labels).add(1)
-      return yield* reject(`duplicate transaction found [${txId}]. Creator [${toHex(creator.creator)}]`)
+      return reject(`duplicate transaction found [${txId}]. Creator [${toHex(creator.creator)}]`)
     }
     if (!isSystem(name)) {
       const caller = { data: creator.data, identity: creator.creator, signature: creator.signature }
@@ -95,9 +102,11 @@ export const preprocess = (
       )
       if (Either.isLeft(verdict)) {
         metrics.aclFailed.with(labels).add(1)
-        yield* log.warning(verdict.left.message, { channel: channelId, txID: txId })
-        return yield* reject(verdict.left.message, verdict.left)
+        return Effect.zipRight(
+          log.warning(verdict.left.message, { channel: channelId, txID: txId }),
+          reject(verdict.left.message, verdict.left)
+        )
       }
     }
-    return { checked: checked.right, channel }
+    return admitted
   })

@@ -3,7 +3,6 @@
  * 500, not a broken call.
  * Source: peer-endorse-validate.md 3.4 rules 7-13; SimulateProposal and callChaincode in core/endorser/endorser.go.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { chaincodeTypeName, validateDeploymentSpec } from "../../chaincode/packages/platforms.js"
@@ -43,16 +42,18 @@ export const ERROR_THRESHOLD = 400
 const withoutSimulator: ReadonlySet<string> = new Set(["qscc", "cscc"])
 
 /** What a proposal hands to its chaincode. */
-const inputOf = (checked: CheckedProposal): Result<protos.ChaincodeInput> =>
-  Effect.gen(function* () {
-    const payload = yield* decode("ChaincodeProposalPayload", () =>
-      protos.ChaincodeProposalPayload.decode(checked.proposal.payload)
-    )
-    const spec = yield* decode("ChaincodeInvocationSpec", () => protos.ChaincodeInvocationSpec.decode(payload.input))
+const inputOf = (checked: CheckedProposal): Either.Either<protos.ChaincodeInput, EndorsementFailed> => {
+  let reading = "ChaincodeProposalPayload"
+  try {
+    const payload = protos.ChaincodeProposalPayload.decode(checked.proposal.payload)
+    reading = "ChaincodeInvocationSpec"
+    const input = protos.ChaincodeInvocationSpec.decode(payload.input).chaincodeSpec?.input
     // the reference dereferences both without looking
-    const input = spec.chaincodeSpec?.input
-    return input ?? (yield* failed("the proposal has no chaincode input"))
-  })
+    return input === undefined ? Either.left(failed("the proposal has no chaincode input")) : Either.right(input)
+  } catch (error) {
+    return Either.left(failed(`error unmarshaling ${reading}: ${textOf(error)}`, error))
+  }
+}
 
 /** The installed package's spec without code and with the client's arguments: what Init is called with. */
 const sanitizedSpec = (
@@ -103,22 +104,28 @@ const call = (
   chaincode: { readonly name: string; readonly version: string },
   input: protos.ChaincodeInput
 ): Result<ExecutionResult> =>
-  Effect.gen(function* () {
+  Effect.flatMap(log.sync, (lines) => {
     const at = `[${params.channelId}][${params.txId.slice(0, 8)}]`
-    yield* log.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
-    const started = yield* Clock.currentTimeMillis
-    const result = yield* support.chaincode.execute(params, chaincode, input).pipe(
-      Effect.mapError((error) => failed(error.message, error)),
-      Effect.ensuring(
-        Effect.flatMap(Clock.currentTimeMillis, (ended) =>
-          log.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${ended - started}ms)`)
-        )
-      )
-    )
-    if (result.response.status >= ERROR_THRESHOLD) return { response: result.response, event: undefined }
-    const [, , spec] = input.args
-    if (spec !== undefined && isDeployment(chaincode.name, input.args)) yield* runInit(support, params, spec)
-    return result
+    lines.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
+    const started = performance.now()
+    const left = (): void => {
+      lines.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${Math.round(performance.now() - started)}ms)`)
+    }
+    return Effect.matchEffect(support.chaincode.execute(params, chaincode, input), {
+      onFailure: (error) => {
+        left()
+        return failed(error.message, error)
+      },
+      onSuccess: (result): Result<ExecutionResult> => {
+        left()
+        if (result.response.status >= ERROR_THRESHOLD)
+          return Effect.succeed({ response: result.response, event: undefined })
+        const [, , spec] = input.args
+        return spec !== undefined && isDeployment(chaincode.name, input.args)
+          ? Effect.as(runInit(support, params, spec), result)
+          : Effect.succeed(result)
+      }
+    })
   })
 
 /** The read-write set; private writes go their own way first. The simulator is let go before anybody else is asked. */
@@ -153,44 +160,52 @@ const collect = (
     return results.public
   })
 
-/** Rules 7 to 12. */
-export const simulate = (
+/** The chaincode's definition on the channel, whose instantiation policy is the installed package's. */
+const definitionOf = (
+  support: EndorserSupport,
+  name: string,
+  simulator: Simulator | undefined
+): Result<ccprovider.ChaincodeData | undefined> =>
+  isSystem(name)
+    ? Effect.succeed(undefined)
+    : Effect.matchEffect(support.definitions.definition(name, simulator), {
+        onFailure: (error) =>
+          failed(
+            `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
+            error
+          ),
+        onSuccess: (definition) =>
+          Effect.matchEffect(
+            support.packages.checkInstantiationPolicy(name, definition.version, definition.instantiationPolicy),
+            {
+              onFailure: (error) => failed(error.message, error),
+              onSuccess: () => Effect.succeed(definition)
+            }
+          )
+      })
+
+const run = (
   support: EndorserSupport,
   checked: CheckedProposal,
-  channel: EndorserChannel | undefined
+  channel: EndorserChannel | undefined,
+  simulator: Simulator | undefined
 ): Result<SimulatedProposal> =>
   Effect.gen(function* () {
     const { channelId, txId } = checked.channelHeader
     const { name } = checked.chaincodeId
-    const simulator =
-      channel === undefined || withoutSimulator.has(name)
-        ? undefined
-        : yield* Effect.acquireRelease(
-            Effect.mapError(channel.newTxSimulator(txId), (error) => failed(error.message, error)),
-            (opened) => Effect.sync(() => opened.done())
-          )
     const history =
       channel === undefined || simulator === undefined
         ? undefined
         : yield* Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
-    const input = yield* inputOf(checked)
-    const definition = isSystem(name)
-      ? undefined
-      : yield* Effect.mapError(support.definitions.definition(name, simulator), (error) =>
-          failed(
-            `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
-            error
-          )
-        )
-    if (definition !== undefined)
-      yield* Effect.mapError(
-        support.packages.checkInstantiationPolicy(name, definition.version, definition.instantiationPolicy),
-        (error) => failed(error.message, error)
-      )
-    const decorations = yield* Effect.try({
-      try: () => decorate(support.decorators, checked.proposal),
-      catch: (error) => failed(textOf(error), error)
-    })
+    const input = inputOf(checked)
+    if (Either.isLeft(input)) return yield* input.left
+    const definition = yield* definitionOf(support, name, simulator)
+    let decorations: TxParams["decorations"]
+    try {
+      decorations = decorate(support.decorators, checked.proposal)
+    } catch (error) {
+      return yield* failed(textOf(error), error)
+    }
     const params: TxParams = {
       txId,
       channelId,
@@ -201,7 +216,7 @@ export const simulate = (
       decorations
     }
     const version = definition?.version ?? support.systemVersion
-    const result = yield* Effect.tapError(call(support, params, { name, version }, input), (error) =>
+    const result = yield* Effect.tapError(call(support, params, { name, version }, input.right), (error) =>
       log
         .at("SimulateProposal")
         .error(
@@ -213,4 +228,18 @@ export const simulate = (
         ? undefined
         : yield* collect(support, channelId, channel, txId, name, simulator)
     return { ...result, definition, results }
-  }).pipe(Effect.scoped)
+  })
+
+/** Rules 7 to 12. The simulator holds a snapshot: it is let go however the call ends. */
+export const simulate = (
+  support: EndorserSupport,
+  checked: CheckedProposal,
+  channel: EndorserChannel | undefined
+): Result<SimulatedProposal> =>
+  channel === undefined || withoutSimulator.has(checked.chaincodeId.name)
+    ? run(support, checked, channel, undefined)
+    : Effect.acquireUseRelease(
+        Effect.mapError(channel.newTxSimulator(checked.channelHeader.txId), (error) => failed(error.message, error)),
+        (simulator) => run(support, checked, channel, simulator),
+        (simulator) => Effect.sync(() => simulator.done())
+      )

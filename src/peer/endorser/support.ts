@@ -28,7 +28,7 @@ export interface EndorserChannel {
   readonly bundle: () => Bundle
   readonly height: () => bigint
   /** Whether the ledger holds a transaction of that id; false when it cannot be told (trap 23). */
-  readonly hasTransaction: (txId: string) => Effect.Effect<boolean>
+  readonly hasTransaction: (txId: string) => boolean
   readonly newTxSimulator: (txId: string) => Effect.Effect<Simulator, Failure>
   readonly newHistoryQueryExecutor: Effect.Effect<HistoryQueryExecutor, Failure>
 }

@@ -22,14 +22,13 @@ import { LedgerRebuild } from "./LedgerRebuild.js"
 const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): EndorserChannel => ({
   bundle: () => bundles.current(),
   height: ledger.height,
-  hasTransaction: (txId) =>
-    Effect.sync(() => {
-      try {
-        return ledger.hasTransaction(txId)
-      } catch {
-        return false // an index that cannot be read says nothing about duplicates (trap 23)
-      }
-    }),
+  hasTransaction: (txId) => {
+    try {
+      return ledger.hasTransaction(txId)
+    } catch {
+      return false // an index that cannot be read says nothing about duplicates (trap 23)
+    }
+  },
   newTxSimulator: ledger.newTxSimulator,
   newHistoryQueryExecutor: historyOf(ledger, history)
 })
