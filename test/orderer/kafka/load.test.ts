@@ -12,15 +12,19 @@ import { missing } from "../../kafka/missing.js"
 import { chainA, msps, temporaryFolder } from "../support/node.js"
 import { environment, freePort, type Started, startProcess } from "../support/process.js"
 import { judge, makeLoad, type Outcome, sendTo, untilAcknowledged, updateNowAndThen } from "./load.js"
-import { freshName, genesis, startKafkaNode, until, untilOpen } from "./support.js"
+import { freshName, genesis, settings, startKafkaNode, until, untilOpen } from "./support.js"
 
 const long = process.env.FABRIC_EFFECT_LONG !== undefined
 const seed = Number(process.env.KAFKA_TEST_SEED ?? Date.now() % 1_000_000)
 
 const goOrderer = process.env.FABRIC_GO_ORDERER
 
-const good = (outcome: Outcome) => {
+/** A slow machine is no lost answer: nothing is posted twice. */
+const patient = settings({ ORDERER_KAFKA_RETRY_NETWORKTIMEOUTS_READTIMEOUT: "30s" })
+
+const good = (outcome: Outcome, brokerStopped: boolean) => {
   expect({ ...outcome, seed }).toMatchObject({ different: [], missing: [], doubled: [], seed })
+  if (!brokerStopped) expect(outcome.repeated).toBe(0)
 }
 
 /** A Go orderer 1.4.12 (FABRIC_GO_ORDERER names the program) on a genesis block and a port. */
@@ -72,7 +76,13 @@ interface Member {
 
 describe.skipIf(missing !== undefined)("two orderers under random load", () => {
   layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
-    const run = (channelId: string, members: readonly [Member, Member], restarts: number, messages: number) =>
+    const run = (
+      channelId: string,
+      members: readonly [Member, Member],
+      restarts: number,
+      messages: number,
+      brokerStopped = false
+    ) =>
       Effect.gen(function* () {
         const { address } = yield* Broker
         const load = yield* makeLoad(channelId, seed)
@@ -92,7 +102,9 @@ describe.skipIf(missing !== undefined)("two orderers under random load", () => {
           address,
           restarts === 0
         )
-        good(outcome)
+        if (long)
+          console.log(`${restarts} restarts${brokerStopped ? " of the broker" : ""}: ${JSON.stringify(outcome)}`)
+        good(outcome, brokerStopped)
         expect(outcome.configBlocks).toBeGreaterThan(0)
         expect(updated).toBeGreaterThan(0)
         return outcome
@@ -110,7 +122,7 @@ describe.skipIf(missing !== undefined)("two orderers under random load", () => {
             const parent = yield* Effect.scope
             const start = Effect.gen(function* () {
               const scope = yield* Scope.fork(parent, parent.strategy)
-              const node = yield* Scope.extend(startKafkaNode({ folder, genesis: first }), scope)
+              const node = yield* Scope.extend(startKafkaNode({ folder, genesis: first, settings: patient }), scope)
               return { node, scope }
             })
             let current = yield* start
@@ -161,6 +173,28 @@ describe.skipIf(missing !== undefined)("two orderers under random load", () => {
           yield* run(channelId, members, long ? 10 : 1, 300)
         }),
       long ? 1_200_000 : 120_000
+    )
+
+    it.scoped.skipIf(!long)(
+      "while the broker is killed and started again",
+      () =>
+        Effect.gen(function* () {
+          const broker = yield* Broker
+          const channelId = freshName("sys")
+          const first = genesis({ channelId, brokers: [broker.address], count: 20, timeout: "100ms" })
+          const member = Effect.gen(function* () {
+            const node = yield* startKafkaNode({ folder: yield* temporaryFolder, genesis: first })
+            yield* untilOpen(node)
+            const restart = Effect.gen(function* () {
+              yield* broker.stop
+              yield* Effect.sleep("1 second")
+              yield* broker.start
+            })
+            return { address: () => node.address, restart } satisfies Member
+          })
+          yield* run(channelId, [yield* member, yield* member], 5, 500, true)
+        }),
+      600_000
     )
 
     it.scoped.skipIf(goOrderer === undefined)(

@@ -8,8 +8,10 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import type { EachBatchPayload } from "kafkajs"
 import { closing } from "../../../runtime/closing.js"
 import { type ClientOptions, calling, consumerConfig, goodbye, makeClient } from "./client.js"
@@ -67,10 +69,29 @@ const settlesWithin = (promise: Promise<void>, ms: number): Promise<boolean> =>
     promise.then(done, done)
   })
 
-/** Opens a consumer; it reads when this returns, and closes with the scope. */
+/** Brokers that have just been started, or set up, know no coordinator for groups at first. */
+const lacksCoordinator = (ended: ConsumerEnded): boolean =>
+  ended._tag === "KafkaFailed" && ended.cause instanceof Error && ended.cause.name === "KafkaJSGroupCoordinatorNotFound"
+
+/** Opens a consumer; it reads when this returns, and closes with the scope. Waits for the group's coordinator. */
 export const openPartitionConsumer = (
   options: PartitionConsumerOptions
 ): Effect.Effect<PartitionConsumer, ConsumerEnded, Scope.Scope> =>
+  Effect.gen(function* () {
+    const parent = yield* Effect.scope
+    const attempt = Effect.gen(function* () {
+      const own = yield* Scope.fork(parent, parent.strategy)
+      return yield* Scope.extend(openOnce(options), own).pipe(
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(own, exit) : Effect.void))
+      )
+    })
+    return yield* Effect.retry(attempt, {
+      while: lacksCoordinator,
+      schedule: Schedule.upTo(Schedule.spaced(options.settings.retry.metadata.retryBackoff), joinLimit)
+    })
+  })
+
+const openOnce = (options: PartitionConsumerOptions): Effect.Effect<PartitionConsumer, ConsumerEnded, Scope.Scope> =>
   Effect.gen(function* () {
     const { brokers, deliver, onAlive, onTrouble, position, settings, topic, traffic } = options
     const run = Runtime.runPromise(yield* Effect.runtime())
