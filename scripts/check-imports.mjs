@@ -39,9 +39,12 @@ const homes = {
   protobufjs: ["wire"],
   yaml: ["config"],
   dockerode: ["chaincode"],
-  nano: ["ledger"],
-  "pouchdb-selector-core": ["ledger"],
-  "prom-client": ["runtime"]
+  nano: ["ledger/couchdb"],
+  "pouchdb-selector-core": ["ledger/mango"],
+  "prom-client": ["runtime"],
+  "@datadog/pprof": ["runtime"],
+  "@effect/opentelemetry": ["runtime"],
+  "@effect/platform": ["runtime"]
 }
 
 const files = (folder) =>

@@ -125,7 +125,8 @@ class Assembler {
     const { env, file, overrides, rules } = this.sources
     const key = keys.join(".")
     const name = environmentName(rules.prefix, keys)
-    const variable = present || !rules.exact ? (env[name] ?? "") : ""
+    // keys of ours are under no rule of the reference: variables set them whatever the file has
+    const variable = present || !rules.exact || info.ours ? (env[name] ?? "") : ""
     const override = overrides.get(key)
     let given: Given | undefined
     let origin: Origin = { source: "default" }

@@ -39,6 +39,9 @@ const valueText = (value: unknown): string => {
 }
 const inner = (value: unknown): string => (typeof value === "string" ? value : valueText(value))
 
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === "" || (value instanceof Map && value.size === 0)
+
 const at = (value: unknown, properties: ReadonlyArray<string>): unknown =>
   properties.reduce<unknown>(
     (found, property) =>
@@ -51,7 +54,7 @@ const explain = (layout: Layout, config: CoreConfig | OrdererConfig): ReadonlyAr
     const key = keys.join(".")
     const value = at(config, properties)
     const origin = config.source.origins.get(key) ?? { source: "default" }
-    const masked = info.secret && value !== "" && value !== undefined
+    const masked = info.secret && !isEmpty(value)
     return {
       key,
       value: masked ? '"***"' : valueText(value),

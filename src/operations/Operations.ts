@@ -12,6 +12,7 @@ import type * as net from "node:net"
 import * as tls from "node:tls"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -59,6 +60,10 @@ export class Operations extends Context.Tag("operations/Operations")<
   {
     /** Where it listens: `host:port`. */
     readonly address: string
+    /** Fails when the listener ends by itself; never succeeds. */
+    readonly died: Effect.Effect<never, OperationsFailed>
+    /** Reads certificate and key anew; true when they are other ones. What cannot be used leaves the old ones in place. */
+    readonly reloadCertificate: Effect.Effect<boolean, OperationsFailed>
     /** Adds a component to /healthz until the scope closes. */
     readonly registerChecker: (component: string, check: HealthCheck) => Effect.Effect<void, CheckerExists, Scope.Scope>
   }
@@ -106,6 +111,9 @@ const tlsOptions = (options: OperationsTls): Either.Either<https.ServerOptions, 
   })
 
 // ---- HTTP --------------------------------------------------------------------------------------------------------
+
+const from = ({ remoteAddress, remotePort }: net.Socket): string =>
+  remoteAddress === undefined ? "unknown" : joinAddress(remoteAddress, remotePort ?? 0)
 
 const certified = (socket: net.Socket): boolean =>
   socket instanceof tls.TLSSocket && socket.authorized && socket.getPeerX509Certificate() !== undefined
@@ -223,7 +231,9 @@ export const make = (
         )
       else socket.destroy()
     })
-    server.on("tlsClientError", (_, socket: tls.TLSSocket) => {
+    server.on("tlsClientError", (error: Error, socket: tls.TLSSocket) => {
+      // OpenSSL's texts end with a line feed
+      warn.error(`http: TLS handshake error from ${from(socket)}: ${error.message.trim().replace(/\s+/g, " ")}`)
       socket.on("error", () => {})
       socket.destroy()
     })
@@ -237,9 +247,33 @@ export const make = (
     server.on("secureConnection", (socket: tls.TLSSocket) => connections.opened(socket))
     yield* Effect.addFinalizer(() => stop(server, connections))
     const address = yield* listen(server, options.listenAddress)
+    // errors of accepting one connection pass; a listener that closes, and not by our doing, is gone
     server.on("error", (error) => warn.error("operations server failed", { error: error.message }))
+    const death = yield* Deferred.make<never, OperationsFailed>()
+    server.on("close", () => {
+      if (connections.stopping) return
+      Deferred.unsafeDone(
+        death,
+        new OperationsFailed({ reason: `the listener on ${address} has ended: its socket was closed` })
+      )
+    })
     yield* logger.debug(`operations service listens on ${address}`)
-    return { address, registerChecker: (component, check) => checks.register(component, check) }
+    let current = secure
+    const reloadCertificate = Effect.gen(function* () {
+      if (options.tls === undefined || current === undefined || !(server instanceof https.Server)) return false
+      const next = yield* tlsOptions(options.tls)
+      if (String(next.cert) === String(current.cert) && String(next.key) === String(current.key)) return false
+      current = next
+      // the whole context: what is left out goes back to Node's defaults
+      server.setSecureContext(next)
+      return true
+    })
+    return {
+      address,
+      died: Deferred.await(death),
+      reloadCertificate,
+      registerChecker: (component, check) => checks.register(component, check)
+    }
   })
 
 /** Open connections, and which of them has a request under way. */
@@ -248,6 +282,10 @@ class Connections {
   private readonly all = new Map<string, net.Socket>()
   private readonly busy = new Set<net.Socket>()
   private ending = false
+
+  get stopping(): boolean {
+    return this.ending
+  }
 
   opened(socket: net.Socket): void {
     const key = `${socket.remoteAddress}:${socket.remotePort}`
@@ -276,9 +314,7 @@ class Connections {
 /** Lets requests under way end, for five seconds at most. */
 const stop = (server: http.Server | https.Server, connections: Connections): Effect.Effect<void> =>
   closing("operations service", () => {
+    connections.endIdle()
     if (!server.listening) return Promise.resolve()
-    return new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      connections.endIdle()
-    })
+    return new Promise<void>((resolve) => server.close(() => resolve()))
   }).pipe(Effect.zipRight(Effect.sync(() => connections.endAll())))

@@ -12,6 +12,7 @@ import * as AccessControl from "./stages/AccessControl.js"
 import * as Addresses from "./stages/Addresses.js"
 import * as AdminService from "./stages/AdminService.js"
 import * as CertificateMonitor from "./stages/CertificateMonitor.js"
+import * as CertificateReload from "./stages/CertificateReload.js"
 import * as ChaincodeLifecycle from "./stages/ChaincodeLifecycle.js"
 import * as ChaincodeRuntime from "./stages/ChaincodeRuntime.js"
 import * as ChaincodeServer from "./stages/ChaincodeServer.js"
@@ -30,12 +31,14 @@ import * as Operations from "./stages/Operations.js"
 import * as Orderers from "./stages/Orderers.js"
 import * as Packages from "./stages/Packages.js"
 import * as PeerServer from "./stages/PeerServer.js"
+import * as Profiling from "./stages/Profiling.js"
 import * as ServerSettings from "./stages/ServerSettings.js"
 import * as Serving from "./stages/Serving.js"
 import * as SystemChaincodes from "./stages/SystemChaincodes.js"
 
 /** Who this peer is, where its ledgers lie, how it is reached: nothing is served yet, the ports are bound. */
-const Foundation = Credentials.layer.pipe(
+const Foundation = CertificateReload.layer.pipe(
+  Layer.provideMerge(Credentials.layer),
   Layer.provideMerge(PeerServer.layer),
   Layer.provideMerge(ServerSettings.layer),
   Layer.provideMerge(Addresses.layer),
@@ -62,6 +65,7 @@ const Engine = EndorserStage.layer.pipe(
 
 /** The channels are opened, then the door. */
 const Doors = Serving.layer.pipe(
+  Layer.provideMerge(Profiling.layer),
   Layer.provideMerge(OpenChannels.layer),
   Layer.provideMerge(ChaincodeLifecycle.layer),
   Layer.provideMerge(DeploySystemChaincodes.layer),

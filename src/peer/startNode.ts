@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { type CoreConfig, type Environment, loadCoreConfig } from "../config/index.js"
 import * as Log from "../runtime/Log.js"
+import type { OtlpOptions } from "../runtime/Otlp.js"
 import * as ProcessGuard from "../runtime/ProcessGuard.js"
 import * as Program from "../runtime/Program.js"
 import * as Vital from "../runtime/Vital.js"
@@ -14,7 +15,7 @@ import type { MainOptions } from "./main.js"
 import { PeerProgram } from "./Peer.js"
 import { PeerConfig } from "./PeerConfig.js"
 import { ProcessEnvironment } from "./stages/ChaincodeRuntime.js"
-import { versionInfo } from "./version.js"
+import { compatibleVersion, versionInfo } from "./version.js"
 
 const cmd = Log.module("nodeCmd", "serve")
 
@@ -34,6 +35,18 @@ const present = (env: Environment): Readonly<Record<string, string>> =>
     Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
   )
 
+/** Where traces go, when a collector is configured. */
+const otlpOf = ({ peer, tracing: { otlp } }: CoreConfig): OtlpOptions | undefined =>
+  otlp.endpoint === ""
+    ? undefined
+    : {
+        endpoint: otlp.endpoint,
+        headers: otlp.headers,
+        serviceName: otlp.serviceName === "" ? `peer ${peer.id}`.trim() : otlp.serviceName,
+        serviceVersion: compatibleVersion,
+        interval: otlp.interval
+      }
+
 /** Runs the peer until something ends it. */
 const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: Log.NodeLog): Promise<number> => {
   const node = PeerProgram.pipe(
@@ -49,7 +62,7 @@ const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: 
     node
   )
   const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
-  return Program.run(program, { log, traceFile, write: options.stderr, kill: options.kill })
+  return Program.run(program, { log, traceFile, otlp: otlpOf(config), write: options.stderr, kill: options.kill })
 }
 
 /** Runs the node; `devMode` is `--peer-chaincodedev`. */

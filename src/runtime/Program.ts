@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { NodeLog } from "./Log.js"
+import type { OtlpOptions } from "./Otlp.js"
 import { StageFailed, textOf } from "./Stage.js"
 import { traced } from "./Tracing.js"
 import { TaskFailed } from "./Vital.js"
@@ -23,6 +24,8 @@ export interface ProgramOptions {
   readonly write: (line: string) => void
   /** Where spans go (FABRIC_EFFECT_TRACE_FILE); nowhere when absent. */
   readonly traceFile?: string | undefined
+  /** The collector that spans go to; none when absent. */
+  readonly otlp?: OtlpOptions | undefined
   /** Ends the process at once: a second signal. Given by the launcher. */
   readonly kill: (code: number) => void
 }
@@ -59,7 +62,7 @@ const codeOf = (cause: Cause.Cause<unknown>): number => {
  * first signal interrupts (releases run in reverse), a second one kills.
  */
 export const run = (program: Effect.Effect<unknown, unknown>, options: ProgramOptions): Promise<number> => {
-  const fiber = Effect.runFork(traced(options.traceFile)(program))
+  const fiber = Effect.runFork(traced({ file: options.traceFile, otlp: options.otlp })(program))
   let signalled = false
   const onSignal = (signal: NodeJS.Signals) => {
     const [number, text] = numbers[signal] ?? [0, signal]

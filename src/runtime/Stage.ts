@@ -36,8 +36,17 @@ export class StageJournal extends Context.Reference<StageJournal>()("runtime/Sta
 }) {}
 
 export interface StageEvents {
+  /** The stage is complete. */
   readonly acquired: (stage: string) => void
+  /** Its release begins. */
+  readonly releasing?: (stage: string) => void
+  /** Everything that it held is given back. */
   readonly released: (stage: string) => void
+  /**
+   * Runs inside a stage when all of it is there and before it counts as acquired. For tests: what fails, dies or waits
+   * here is the stage's own failure, defect or slowness.
+   */
+  readonly acquiring?: (stage: string) => Effect.Effect<void, unknown>
 }
 
 export interface StageOptions {
@@ -56,16 +65,25 @@ export const stage =
     Layer.scopedContext(
       Effect.gen(function* () {
         const journal = yield* StageJournal
+        let acquired = false
+        // added before anything that the stage acquires: runs when all of that is released
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (acquired) journal.released(name)
+          })
+        )
         const context = yield* Layer.build(layer).pipe(
+          Effect.tap(() => journal.acquiring?.(name) ?? Effect.void),
           Effect.withSpan(`stage ${name}`, { captureStackTrace: false }),
           Effect.catchAllCause((cause) => Effect.failCause(refail(name, options, cause)))
         )
+        acquired = true
         journal.acquired(name)
         yield* log.at(name).debug("acquired")
         yield* Effect.addFinalizer(() =>
           Effect.zipRight(
             log.at(name).debug("releasing"),
-            Effect.sync(() => journal.released(name))
+            Effect.sync(() => journal.releasing?.(name))
           )
         )
         return context

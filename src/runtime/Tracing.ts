@@ -1,6 +1,7 @@
 /**
- * Spans of stages, calls and blocks, written as JSON lines to a file: one transaction can be followed by its id through
- * endorsement, and by its block through ordering, validation and commit. Off unless a file is named.
+ * Spans of stages, calls and blocks: one transaction can be followed by its id through endorsement, and by its block
+ * through ordering, validation and commit. Written as JSON lines to a file, exported to a collector, or both; off unless
+ * configured.
  */
 
 import { randomBytes } from "node:crypto"
@@ -11,8 +12,10 @@ import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import type { OtlpOptions } from "./Otlp.js"
+import * as Otlp from "./Otlp.js"
 
-class LineSpan implements Tracer.Span {
+class PlainSpan implements Tracer.Span {
   readonly _tag = "Span"
   readonly spanId = randomBytes(8).toString("hex")
   readonly traceId: string
@@ -27,8 +30,7 @@ class LineSpan implements Tracer.Span {
     readonly context: Context.Context<never>,
     links: ReadonlyArray<Tracer.SpanLink>,
     startTime: bigint,
-    readonly kind: Tracer.SpanKind,
-    private readonly write: (line: string) => void
+    readonly kind: Tracer.SpanKind
   ) {
     this.traceId = parent._tag === "Some" ? parent.value.traceId : randomBytes(16).toString("hex")
     this.links = [...links]
@@ -36,23 +38,7 @@ class LineSpan implements Tracer.Span {
   }
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
-    const { startTime } = this.status
-    this.status = { _tag: "Ended", startTime, endTime, exit }
-    const attributes = Object.fromEntries(
-      [...this.attributes].map(([key, value]) => [key, typeof value === "bigint" ? String(value) : value])
-    )
-    this.write(
-      `${JSON.stringify({
-        name: this.name,
-        traceId: this.traceId,
-        spanId: this.spanId,
-        parentSpanId: this.parent._tag === "Some" ? this.parent.value.spanId : null,
-        start: String(startTime),
-        nanoseconds: String(endTime - startTime),
-        ok: Exit.isSuccess(exit),
-        attributes
-      })}\n`
-    )
+    this.status = { _tag: "Ended", startTime: this.status.startTime, endTime, exit }
   }
   attribute(key: string, value: unknown): void {
     this.attributes.set(key, value)
@@ -63,19 +49,51 @@ class LineSpan implements Tracer.Span {
   }
 }
 
-/** A tracer whose ended spans go to `write`, one JSON object a line. */
-export const tracer = (write: (line: string) => void): Tracer.Tracer =>
+const lineOf = (span: Tracer.Span, endTime: bigint, exit: Exit.Exit<unknown, unknown>): string => {
+  const { startTime } = span.status
+  const attributes = Object.fromEntries(
+    [...span.attributes].map(([key, value]) => [key, typeof value === "bigint" ? String(value) : value])
+  )
+  return `${JSON.stringify({
+    name: span.name,
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parent._tag === "Some" ? span.parent.value.spanId : null,
+    start: String(startTime),
+    nanoseconds: String(endTime - startTime),
+    ok: Exit.isSuccess(exit),
+    attributes
+  })}\n`
+}
+
+const plain: Tracer.Tracer = Tracer.make({
+  span: (name, parent, context, links, startTime, kind) => new PlainSpan(name, parent, context, links, startTime, kind),
+  context: (run) => run()
+})
+
+/**
+ * A tracer whose ended spans go to `write`, one JSON object a line. In: where lines go, and a tracer whose spans are
+ * written beside what that one does with them.
+ */
+export const tracer = (write: (line: string) => void, inner: Tracer.Tracer = plain): Tracer.Tracer =>
   Tracer.make({
-    span: (name, parent, context, links, startTime, kind) =>
-      new LineSpan(name, parent, context, links, startTime, kind, write),
-    context: (run) => run()
+    span: (...parts) => {
+      const span = inner.span(...parts)
+      const end = span.end.bind(span)
+      span.end = (endTime, exit) => {
+        end(endTime, exit)
+        write(lineOf(span, endTime, exit))
+      }
+      return span
+    },
+    context: (run, fiber) => inner.context(run, fiber)
   })
 
 /** Spans waiting for a slow disk beyond this many bytes are dropped: tracing must not hold a node up. */
 const MARK = 1 << 20
 
 /** Appends spans to a file until the scope closes; a file that cannot be written loses spans, nothing else. */
-export const toFile = (path: string): Effect.Effect<Tracer.Tracer, never, Scope.Scope> =>
+export const toFile = (path: string, inner?: Tracer.Tracer): Effect.Effect<Tracer.Tracer, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => createWriteStream(path, { flags: "a" }).on("error", () => {})),
@@ -88,13 +106,25 @@ export const toFile = (path: string): Effect.Effect<Tracer.Tracer, never, Scope.
     (stream) =>
       tracer((line) => {
         if (stream.writableLength < MARK) stream.write(line)
-      })
+      }, inner)
   )
 
-/** Runs a program with its spans in the file named, or as it is when none is. */
+export interface TracingOptions {
+  /** Where spans go as lines (FABRIC_EFFECT_TRACE_FILE); nowhere when absent or empty. */
+  readonly file?: string | undefined
+  /** The collector; none when absent. */
+  readonly otlp?: OtlpOptions | undefined
+}
+
+/** Runs a program with its spans in the file and at the collector named, or as it is when none is. */
 export const traced =
-  (path: string | undefined) =>
-  <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    path === undefined || path === ""
-      ? program
-      : Effect.scoped(Effect.flatMap(toFile(path), (made) => Effect.withTracer(program, made)))
+  ({ file = "", otlp }: TracingOptions) =>
+  <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    if (file === "" && otlp === undefined) return program
+    const made = Effect.gen(function* () {
+      const exported = otlp === undefined ? undefined : yield* Otlp.tracer(otlp)
+      if (file === "") return exported ?? plain
+      return yield* toFile(file, exported)
+    })
+    return Effect.scoped(Effect.flatMap(made, (tracer) => Effect.withTracer(program, tracer)))
+  }

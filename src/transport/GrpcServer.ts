@@ -6,6 +6,7 @@
  */
 import * as grpc from "@grpc/grpc-js"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ import { Metrics } from "../runtime/Metrics.js"
 import { textOf } from "../runtime/Stage.js"
 import { Connections } from "./connections.js"
 import { bidiAsRaw, makeRunner, type Run, serverStreamAsRaw, stopping, unaryAsRaw } from "./effectHandlers.js"
-import { type BindFailed, ServiceRefused, type TlsMaterialInvalid } from "./errors.js"
+import { type BindFailed, ListenerDied, ServiceRefused, type TlsMaterialInvalid } from "./errors.js"
 import {
   type BidiHandler,
   type Handlers,
@@ -84,6 +85,8 @@ export interface GrpcServerShape {
   readonly setClientRootCAs: (bundles: ReadonlyArray<Uint8Array>) => Effect.Effect<void, TlsMaterialInvalid>
   /** Replaces the server's certificate and key, for handshakes from now on. */
   readonly reloadServerCert: (pair: KeyPair) => Effect.Effect<void, TlsMaterialInvalid>
+  /** Fails when the listener ends by itself; never succeeds. */
+  readonly died: Effect.Effect<never, ListenerDied>
   /** Open connections, for tests and diagnosis. */
   readonly connections: Effect.Effect<number>
 }
@@ -112,7 +115,8 @@ const isServerStream = <R>(handler: unknown, method: MethodDefinition): handler 
 const isUnary = <R>(handler: unknown, method: MethodDefinition): handler is UnaryHandler<R> =>
   typeof handler === "function" && !method.requestStream && !method.responseStream
 
-const asRaw = <R>(run: Run<R>, handler: unknown, method: MethodDefinition): RawHandler | undefined => {
+/** A handler of any form as callbacks; undefined when there is none. */
+export const asRaw = <R>(run: Run<R>, handler: unknown, method: MethodDefinition): RawHandler | undefined => {
   if (isRaw(handler)) return handler
   if (isBidi<R>(handler, method)) return bidiAsRaw(run, handler)
   if (isServerStream<R>(handler, method)) return serverStreamAsRaw(run, handler)
@@ -174,6 +178,7 @@ export const make = (
         ? undefined
         : shiftedJudge(tls.timeShift, "clientAuth", () => roots)
 
+    const death = yield* Deferred.make<never, ListenerDied>()
     const connections = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -187,6 +192,7 @@ export const make = (
             connectionTimeout: millis(options.connectionTimeout, 5000),
             maxConnections: options.maxConnections ?? Number.POSITIVE_INFINITY,
             log,
+            died: (reason) => Deferred.unsafeDone(death, new ListenerDied({ address: options.address, reason })),
             ...connectionMetrics
           })
       ),
@@ -304,6 +310,7 @@ export const make = (
       serve,
       setClientRootCAs,
       reloadServerCert,
+      died: Deferred.await(death),
       connections: Effect.sync(() => connections.count)
     }
   })

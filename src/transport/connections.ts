@@ -30,7 +30,25 @@ export interface ConnectionOptions {
   readonly log: SyncLog
   readonly opened: () => void
   readonly closed: () => void
+  /** Told once when the listener ends by itself. */
+  readonly died: (reason: string) => void
 }
+
+/**
+ * Errors of accepting that pass: no file descriptors or memory for now, a caller that went away. The listener stays, as
+ * Go's does.
+ */
+const passing: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ECONNABORTED",
+  "EAGAIN",
+  "EINTR",
+  "EPERM",
+  "EPROTO"
+])
 
 const unknownCaller: Caller = { address: "unknown", certificateDer: undefined, subject: undefined }
 
@@ -60,12 +78,19 @@ export class Connections {
   private held: Array<net.Socket> = []
   private inject: ((connection: net.Socket) => void) | undefined
   private stopped = false
+  /** Listens; errors from now on are the listener's, not the start's. */
+  private bound = false
   private readonly onEmpty = new Set<() => void>()
 
   constructor(private readonly options: ConnectionOptions) {
     this.listener = net.createServer({ pauseOnConnect: true, noDelay: true })
     this.listener.on("connection", (socket) => this.accept(socket))
-    this.listener.on("error", (error) => options.log.error("listener failed", { error: error.message }))
+    this.listener.on("error", (error: NodeJS.ErrnoException) => {
+      if (!this.bound) return // `bind` tells
+      options.log.error("listener failed", { error: error.message })
+      if (!passing.has(error.code ?? "")) this.die(error.message)
+    })
+    this.listener.on("close", () => this.die("its socket was closed"))
     const { tls: secure } = options
     if (secure !== undefined) {
       this.secure = tls.createServer({
@@ -94,6 +119,7 @@ export class Connections {
       this.listener.once("error", onError)
       this.listener.listen({ port, ...(host === "" ? {} : { host }) }, () => {
         this.listener.off("error", onError)
+        this.bound = true
         const bound = this.listener.address()
         resume(Effect.succeed(typeof bound === "object" && bound !== null ? bound.port : port))
       })
@@ -120,6 +146,12 @@ export class Connections {
     this.listener.close(() => {})
     for (const socket of this.held) socket.destroy()
     this.held = []
+  }
+
+  private die(reason: string): void {
+    if (this.stopped || !this.bound) return
+    this.stopped = true
+    this.options.died(reason)
   }
 
   /** New contexts for handshakes from now on; open connections stay. */
@@ -197,7 +229,8 @@ export class Connections {
   }
 
   private handshakeFailed(error: Error, socket: tls.TLSSocket): void {
-    const reason = socket.authorizationError ?? error.message
+    // OpenSSL ends its texts with a line feed of its own, and puts its place in the source before them
+    const reason = oneLine(String(socket.authorizationError ?? error.message))
     this.options.log.error(`Server TLS handshake failed with error ${reason}`, { "remote address": remote(socket) })
     socket.on("error", () => {})
     socket.destroy()
@@ -236,6 +269,9 @@ export class Connections {
     socket.once("close", () => clearTimeout(timer))
   }
 }
+
+/** A text as one line of the log. */
+export const oneLine = (text: string): string => text.trim().replace(/\s*[\r\n]+\s*/g, " ")
 
 const remote = (socket: net.Socket): string =>
   socket.remoteAddress === undefined

@@ -66,3 +66,13 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
       : `failed to create new connection: connection error: desc = "transport: ${this.reason}"`
   }
 }
+
+/** A server that serves takes no more connections, though nobody told it to stop. */
+export class ListenerDied extends Data.TaggedError("ListenerDied")<{
+  readonly address: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `the listener on ${this.address} has ended: ${this.reason}`
+  }
+}

@@ -132,7 +132,9 @@ describe("the environment", () => {
             ? "77s"
             : value === "false"
               ? "true"
-              : "77"
+              : value.startsWith("map[")
+                ? '{"a":"b"}'
+                : "77"
       const text = key === "Kafka.Version" ? "0.9.0.1" : key.endsWith("MaxVersion") ? "1.3" : given
       const config = decode(shipped, { [name]: text })
       if (Either.isLeft(config)) {

@@ -16,7 +16,7 @@ describe("tracing", () => {
   it("writes ended spans as JSON lines, children with their parent's trace", async () => {
     const folder = mkdtempSync(join(tmpdir(), "trace-"))
     const file = join(folder, "spans.jsonl")
-    await Effect.runPromise(traced(file)(work))
+    await Effect.runPromise(traced({ file })(work))
     const spans = readFileSync(file, "utf8")
       .trim()
       .split("\n")
@@ -33,9 +33,9 @@ describe("tracing", () => {
     rmSync(folder, { recursive: true })
   })
   it("loses spans, nothing else, when the file cannot be written", async () => {
-    await Effect.runPromise(traced("/nowhere/spans.jsonl")(work))
+    await Effect.runPromise(traced({ file: "/nowhere/spans.jsonl" })(work))
   })
   it("is off when no file is named", async () => {
-    assert.equal(await Effect.runPromise(traced("")(Effect.succeed(1))), 1)
+    assert.equal(await Effect.runPromise(traced({ file: "" })(Effect.succeed(1))), 1)
   })
 })

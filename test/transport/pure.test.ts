@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as fc from "fast-check"
 import { bindReason, joinAddress, splitAddress } from "../../src/config/address.js"
 import { layerDisabled } from "../../src/runtime/Metrics.js"
+import * as Vital from "../../src/runtime/Vital.js"
 import { connect, GrpcFailure, GrpcServer, Listen } from "../../src/transport/index.js"
 import { durationText } from "../../src/transport/observe.js"
 import { failureOf } from "../../src/transport/serverCall.js"
@@ -126,7 +127,8 @@ describe("layers", () => {
       const program = Listen.layer.pipe(
         Layer.provideMerge(service),
         Layer.provideMerge(GrpcServer.layer({ address: "127.0.0.1:0", stopGrace: "200 millis" })),
-        Layer.provide(layerDisabled)
+        Layer.provide(layerDisabled),
+        Layer.provide(Vital.layer)
       )
       const address = yield* Effect.scoped(
         Effect.gen(function* () {

@@ -1,5 +1,5 @@
-/** `operations` and `metrics` of core.yaml. Source: operations-cli.md 1.1. */
-import { bool, duration, text, words } from "../fields.js"
+/** `operations`, `metrics` and `tracing` of core.yaml. Source: operations-cli.md 1.1; tracing is ours. */
+import { bool, duration, text, textMap, words } from "../fields.js"
 import { section } from "../schema.js"
 
 export const operations = section("operations", "Health, metrics, log spec and version over HTTP.", {
@@ -25,5 +25,23 @@ export const metrics = section("metrics", "Metrics.", {
     address: text("address", "`host:port` of the daemon.", { sample: "127.0.0.1:8125" }),
     writeInterval: duration("writeInterval", "Pause between two writes of counters and gauges.", { sample: "10s" }),
     prefix: text("prefix", "Put before every name.", { sample: "" })
+  })
+})
+
+export const tracing = section("tracing", "Export of traces.", {
+  otlp: section("otlp", "OpenTelemetry's protocol over HTTP with JSON bodies.", {
+    endpoint: text("endpoint", "Where traces go, the whole URL (`http://127.0.0.1:4318/v1/traces`); unset: nowhere.", {
+      ours: true
+    }),
+    headers: textMap("headers", "Headers of each request, such as a key of the collector.", {
+      ours: true,
+      secret: true
+    }),
+    serviceName: text("serviceName", "The node's name in the traces; unset: `peer` and its id.", { ours: true }),
+    interval: duration("interval", "Longest pause between two exports.", {
+      zeroIsUnset: true,
+      fallback: "5s",
+      ours: true
+    })
   })
 })

@@ -49,6 +49,11 @@ const tls = section("tls", "TLS of the gRPC server and of connections to other n
     fallback: "1.2",
     ours: true
   }),
+  reloadInterval: duration(
+    "reloadInterval",
+    "How often the files of certificates and keys are looked at; new ones serve new connections without a restart. 0: never, as in Fabric.",
+    { fallback: "0s", ours: true }
+  ),
   cert: section("cert", "The server's certificate.", { file: file("PEM file.", "tls/server.crt") }),
   key: section("key", "The server's private key.", { file: file("PEM file.", "tls/server.key") }),
   rootcert: section("rootcert", "The authority trusted on connections to other nodes.", {

@@ -2,7 +2,20 @@
  * The whole of orderer.yaml. Source: orderer.md 2.3 and 2.4; orderer/common/localconfig.
  */
 import type * as Schema from "effect/Schema"
-import { bool, count, duration, int, integer, kafkaVersion, list, opaque, port, text, word } from "../fields.js"
+import {
+  bool,
+  count,
+  duration,
+  int,
+  integer,
+  kafkaVersion,
+  list,
+  opaque,
+  port,
+  text,
+  textMap,
+  word
+} from "../fields.js"
 import { section } from "../schema.js"
 import { bccsp } from "../shared.js"
 
@@ -304,6 +317,20 @@ const metrics = section("Metrics", "Metrics.", {
   })
 })
 
+const tracing = section("Tracing", "Export of traces.", {
+  otlp: section("OTLP", "OpenTelemetry's protocol over HTTP with JSON bodies.", {
+    endpoint: text("Endpoint", "Where traces go, the whole URL (`http://127.0.0.1:4318/v1/traces`); unset: nowhere.", {
+      ours: true
+    }),
+    headers: textMap("Headers", "Headers of each request, such as a key of the collector.", {
+      ours: true,
+      secret: true
+    }),
+    serviceName: text("ServiceName", "The node's name in the traces; unset: `orderer`.", { ours: true }),
+    interval: duration("Interval", "Longest pause between two exports.", { ...filled, fallback: "5s", ours: true })
+  })
+})
+
 /** Passed on undecoded, as in the reference; Raft reads it, which is not served. */
 const consensus = opaque("Consensus", "Settings of Raft; read, though Raft is not served.", {
   sample:
@@ -318,6 +345,7 @@ export const OrdererYaml = section("", "orderer.yaml: the orderer.", {
   debug,
   operations,
   metrics,
+  tracing,
   consensus
 })
 

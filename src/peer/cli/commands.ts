@@ -12,6 +12,8 @@ export type Run =
   | { readonly _tag: "Version" }
   /** The node itself, which the program's main file starts. */
   | { readonly _tag: "Start" }
+  /** The effective configuration. */
+  | { readonly _tag: "Config" }
   | { readonly _tag: "Client"; readonly load: () => Promise<Command> }
 
 type Spec = CommandSpec<Run>
@@ -226,6 +228,15 @@ const loggingCommands: ReadonlyArray<Spec> = [
 ]
 
 const nodeCommands: ReadonlyArray<Spec> = [
+  {
+    use: "config",
+    short: "Show the configuration",
+    long: "Shows the effective value of every key of core.yaml and where it came from, with secrets masked. Not in Fabric.",
+    flags: [],
+    persistent: [],
+    commands: [],
+    run: { _tag: "Config" }
+  },
   {
     use: "start",
     short: "Start the node",

@@ -46,12 +46,18 @@ export const peerCommand = (
     const { args, flags, run, usage } = resolved
     switch (run._tag) {
       case "Version":
+      case "Config":
       case "Start": {
         if (args.length > 0) {
           io.stderr(`Error: trailing args detected\n${usage}`)
           return Effect.succeed(1)
         }
         if (run._tag === "Start") return options.start({ devMode: flags.is("peer-chaincodedev") })
+        if (run._tag === "Config")
+          return Effect.flatMap(
+            Effect.promise(() => import("./config.js")),
+            ({ printConfig }) => printConfig(io)
+          )
         io.stdout(versionInfo(process))
         return Effect.succeed(0)
       }

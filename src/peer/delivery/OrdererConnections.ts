@@ -74,7 +74,10 @@ export const layer = (options: ConnectionsOptions): Layer.Layer<OrdererConnectio
       const staticRoots = credentials !== undefined && options.staticRootsEnabled ? credentials.serverRoots : []
       return {
         overrides,
-        tlsCertHash: credentials?.certHash,
+        // looked up when asked for: certificates may change while the peer runs
+        get tlsCertHash() {
+          return credentials?.certHash
+        },
         connect: (bundle, endpoint) =>
           connect(endpoint.address, {
             keepalive: options.keepalive,

@@ -9,11 +9,13 @@ import { splitAddress } from "../../config/index.js"
 import { LocalMsp } from "../../msp/index.js"
 import * as Log from "../../runtime/Log.js"
 import { stage } from "../../runtime/Stage.js"
+import { Vital } from "../../runtime/Vital.js"
 import { GrpcServer, makeGrpcServer } from "../../transport/index.js"
 import { Admin } from "../../wire/services.js"
 import { TrustedRoots } from "../channels/trustedRoots.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { adminHandlers, adminPolicy } from "../services/admin.js"
+import { CertificateReload } from "./CertificateReload.js"
 import { StartRefused, within } from "./failures.js"
 import { ServerSettings } from "./ServerSettings.js"
 
@@ -37,6 +39,7 @@ export const layer = Layer.scopedDiscard(
     const { msp } = yield* LocalMsp
     const node = yield* Log.CurrentLog
     const main = yield* GrpcServer
+    const vital = yield* Vital
     const policy = yield* Either.mapLeft(adminPolicy(msp), within("Failed creating local policy: "))
     const handlers = adminHandlers(policy, node)
     const { listenAddress } = peer.adminService
@@ -47,8 +50,10 @@ export const layer = Layer.scopedDiscard(
       within("Failed to create admin server (")({ message: `${message})` })
     )
     yield* Effect.flatMap(TrustedRoots, ({ follow }) => follow(own))
+    yield* Effect.flatMap(CertificateReload, ({ follow }) => follow(own))
     yield* own.addService(Admin, handlers)
     yield* own.serve
+    yield* vital.fork("admin server", own.died)
   })
 ).pipe(
   stage("admin service", {

@@ -6,11 +6,21 @@ import * as Layer from "effect/Layer"
 import { PackageStore } from "../../chaincode/packages/PackageStore.js"
 import * as ChaincodeServer from "../../chaincode/server/ChaincodeServer.js"
 import { stage } from "../../runtime/Stage.js"
+import { Vital } from "../../runtime/Vital.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { Addresses } from "./Addresses.js"
 import { within } from "./failures.js"
 
-export const layer = Layer.unwrapEffect(
+/** Chaincode that cannot register any more is no small matter: the server is a vital loop. */
+const watched = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { grpc } = yield* ChaincodeServer.ChaincodeServer
+    const vital = yield* Vital
+    yield* vital.fork("chaincode server", grpc.died)
+  })
+)
+
+const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { chaincode, peer } = yield* PeerConfig
     const { host } = yield* Addresses
@@ -32,7 +42,10 @@ export const layer = Layer.unwrapEffect(
       within("Failed to create chaincode server: ")
     )
   })
-).pipe(
+)
+
+export const layer = watched.pipe(
+  Layer.provideMerge(server),
   stage("chaincode server", {
     remedy: "set peer.chaincodeAddress and peer.chaincodeListenAddress to a free port that chaincode can reach",
     exitCode: 2

@@ -10,6 +10,7 @@ import * as Log from "../../runtime/Log.js"
 import * as Metrics from "../../runtime/Metrics.js"
 import { stage } from "../../runtime/Stage.js"
 import type { StatsdOptions } from "../../runtime/Statsd.js"
+import { Vital } from "../../runtime/Vital.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { commitSha, compatibleVersion } from "../version.js"
 import { within } from "./failures.js"
@@ -22,7 +23,16 @@ const statsdOptions = ({ network, ...rest }: CoreConfig["metrics"]["statsd"]): S
   network: network === "tcp" ? "tcp" : "udp"
 })
 
-export const layer = Layer.unwrapEffect(
+/** Without it nobody can see the node's health: its end is the node's. */
+const watched = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { died } = yield* Operations
+    const vital = yield* Vital
+    yield* vital.fork("operations service", died)
+  })
+)
+
+const system = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { metrics, operations } = yield* PeerConfig
     const { provider, warning } = providerOf(metrics.provider)
@@ -52,7 +62,10 @@ export const layer = Layer.unwrapEffect(
       Layer.mapError(within("failed to initialize operations subystems: "))
     )
   })
-).pipe(
+)
+
+export const layer = watched.pipe(
+  Layer.provideMerge(system),
   stage("operations", {
     remedy:
       "check operations.listenAddress (is the port free?), operations.tls and metrics; no other process may use the address"

@@ -45,7 +45,9 @@ const settings = ({ peer }: CoreConfig): Either.Either<ServerSettings["Type"], S
     if (tls.clientAuthRequired)
       for (const file of tls.clientRootCAs.files) clientRoots.push(yield* readPem("client root CAs", file))
     if (tls.rootcert.file !== "") clientRoots.push(yield* readPem("TLS root certificate", tls.rootcert.file))
-    const material = { certificate, key, requireClientCert: tls.clientAuthRequired, clientRootCAs: clientRoots }
+    const maxVersion = tls.maxVersion === "1.3" ? "TLSv1.3" : "TLSv1.2"
+    const requireClientCert = tls.clientAuthRequired
+    const material = { certificate, key, requireClientCert, clientRootCAs: clientRoots, maxVersion } as const
     return { server: { ...common, tls: material }, clientRoots }
   })
 

@@ -26,6 +26,7 @@ import * as ClientRoots from "../../../src/orderer/stages/ClientRoots.js"
 import { ServerMaterial } from "../../../src/orderer/stages/Server.js"
 import * as SystemLedger from "../../../src/orderer/stages/SystemLedger.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
+import * as Vital from "../../../src/runtime/Vital.js"
 import { type Channel, connect, GrpcServer, Listen } from "../../../src/transport/index.js"
 import { common, orderer } from "../../../src/wire/index.js"
 import { field, varint } from "../../../src/wire/raw.js"
@@ -84,7 +85,8 @@ export const nodeLayer = (options: NodeOptions) => {
       BootstrapBlock.layer({ method: "file", file: options.genesisFile ?? path.join(chainA, "genesis.block") })
     ),
     Layer.provideMerge(LocalMsp.layer({ dir: path.join(chainA, "crypto-config", msps.orderer), mspId: "OrdererMSP" })),
-    Layer.provideMerge(Metrics.layerDisabled)
+    Layer.provideMerge(Metrics.layerDisabled),
+    Layer.provideMerge(Vital.layer)
   )
 }
 

@@ -6,39 +6,22 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { describe, expect } from "vitest"
+import { beforeAll, describe, expect } from "vitest"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { StageFailed } from "../../../src/runtime/Stage.js"
 import { makeGrpcServer } from "../../../src/transport/index.js"
 import { nodeFolder } from "../support.js"
 import { type StartOptions, startPeer, tempFolder } from "./support.js"
 
-const stages = [
-  "identity",
-  "operations",
-  "access control",
-  "ledgers",
-  "addresses",
-  "server settings",
-  "peer server",
-  "credentials",
-  "handlers",
-  "orderer connections",
-  "channels",
-  "deliver events",
-  "chaincode packages",
-  "system chaincodes",
-  "chaincode runtime",
-  "chaincode server",
-  "chaincode support",
-  "admin service",
-  "ledger rebuild",
-  "endorser",
-  "certificate monitor",
-  "deployed system chaincodes",
-  "open channels",
-  "serving"
-]
+/** All stages in their order, as a start that goes well tells them; test/peer/stages holds it against the sheet. */
+let stages: ReadonlyArray<string> = []
+beforeAll(async () => {
+  const { events, journal } = recorder()
+  await Effect.runPromise(
+    Effect.scoped(Effect.flatMap(tempFolder, (folder) => Effect.scoped(startPeer({ folder, journal: events }))))
+  )
+  stages = journal.filter((entry) => entry.startsWith("+")).map((entry) => entry.slice(1))
+})
 
 const recorder = () => {
   const journal: Array<string> = []
