@@ -89,6 +89,20 @@ export class PolicyManager {
     return manager
   }
 
+  /** The managers of the groups right below, in the order that implicit meta policies count them. */
+  get groups(): ReadonlyArray<PolicyManager> {
+    return [...this.managers.values()]
+  }
+
+  /** The group that a policy's name leads to, and its name there; for reports. Leads nowhere: this group, the whole name. */
+  locate(name: string): { readonly group: PolicyManager; readonly last: string } {
+    const relative = this.relative(name) ?? name
+    const names = relative.split("/")
+    const last = names.pop() ?? ""
+    const group = this.manager(names)
+    return group === undefined ? { group: this, last: relative } : { group, last }
+  }
+
   /** Names of the policies of this group and, with their path, of the groups below. */
   get names(): ReadonlyArray<string> {
     return [...this.policies.keys()]

@@ -7,6 +7,7 @@ import { collectVerifications, type IdentityDeserializer, type PreparedPolicy, P
 /** An implicit meta policy, with what it asks for. */
 export interface ImplicitMetaPolicy extends PreparedPolicy {
   readonly _tag: "ImplicitMetaPolicy"
+  readonly definition: common.ImplicitMetaPolicy
   readonly subPolicy: string
   readonly threshold: number
 }
@@ -48,6 +49,7 @@ export const implicitMeta = (
   }
   const policy: ImplicitMetaPolicy = {
     _tag: "ImplicitMetaPolicy",
+    definition,
     subPolicy: definition.subPolicy,
     threshold,
     holds: (prepared) => count(prepared) === threshold,

@@ -11,6 +11,16 @@ export {
   type SignaturePolicy
 } from "./cauthdsl.js"
 export * from "./errors.js"
+export {
+  describeIdentity,
+  explainPolicy,
+  explainSignaturePolicy,
+  explanationLines,
+  type PolicyExplanation,
+  type PolicyFinding,
+  principalText,
+  type SignerFinding
+} from "./explain.js"
 export { type ImplicitMetaPolicy, parseImplicitMeta, printImplicitMeta } from "./implicitMeta.js"
 export { parsePolicy, printPolicy } from "./language.js"
 export * from "./names.js"
