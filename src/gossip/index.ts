@@ -3,6 +3,7 @@
  * lower ranks; `src/peer` and `src/network` import it.
  */
 export * from "./Comm.js"
+export * from "./core/index.js"
 export * from "./errors.js"
 export * from "./Gossip.js"
 export * from "./kinds.js"

@@ -1,0 +1,117 @@
+/**
+ * Who is alive and who is dead, by the alive messages that came: the rules only, without timers and sending.
+ * Source: gossip-discovery.md 3.4.5 to 3.4.7 (gossip/discovery/discovery_impl.go).
+ */
+import type { gossip } from "../../wire/index.js"
+import type { NetworkMember } from "../messages.js"
+import { detached } from "../signing.js"
+import { newer } from "../supersede.js"
+import type { AliveView } from "./alive.js"
+
+/** A member known, alive or dead. Never changed: news replace it. */
+export interface Member extends NetworkMember {
+  readonly key: string
+  readonly time: gossip.PeerTime
+  /** Monotonic milliseconds. */
+  readonly lastSeen: number
+  /** The latest alive message, as it came. */
+  readonly envelope: gossip.Envelope
+}
+
+/** What an alive message changed. */
+export type Applied = "learned" | "refreshed" | "resurrected" | "ignored"
+
+/**
+ * Without a secret envelope the known internal endpoint stays: Go peers strip it in passing (trap 9). The message is
+ * copied out of whatever it came in.
+ */
+const member = (view: AliveView, known: Member | undefined, now: number): Member => {
+  const source = detached(view.source)
+  const { membership, timestamp } = source.message.aliveMsg ?? {}
+  return {
+    key: view.key,
+    pkiId: membership?.pkiId ?? view.pkiId,
+    endpoint: view.endpoint,
+    internalEndpoint: view.internalEndpoint === "" ? (known?.internalEndpoint ?? "") : view.internalEndpoint,
+    metadata: membership?.metadata ?? view.metadata,
+    time: timestamp ?? view.time,
+    lastSeen: now,
+    envelope: source.envelope
+  }
+}
+
+export class MemberTable {
+  private readonly living = new Map<string, Member>()
+  private readonly dead = new Map<string, Member>()
+  private list: ReadonlyArray<Member> | undefined
+
+  /** Alive members; the same array until something changes. */
+  alive(): ReadonlyArray<Member> {
+    this.list ??= [...this.living.values()]
+    return this.list
+  }
+
+  deadMembers(): ReadonlyArray<Member> {
+    return [...this.dead.values()]
+  }
+
+  get aliveCount(): number {
+    return this.living.size
+  }
+
+  isAlive(key: string): boolean {
+    return this.living.has(key)
+  }
+
+  /** Alive or dead. */
+  get(key: string): Member | undefined {
+    return this.living.get(key) ?? this.dead.get(key)
+  }
+
+  /** Whether a message would change anything: asked before its signature is verified. */
+  isNews(view: AliveView): boolean {
+    const known = this.get(view.key)
+    return known === undefined || newer(view.time, known.time)
+  }
+
+  apply(view: AliveView, now: number): Applied {
+    const alive = this.living.get(view.key)
+    const dead = this.dead.get(view.key)
+    const known = alive ?? dead
+    // equal is not newer, for the dead either, or membership flaps (trap 23)
+    if (known !== undefined && !newer(view.time, known.time)) return "ignored"
+    this.dead.delete(view.key)
+    this.living.set(view.key, member(view, known, now))
+    this.list = undefined
+    return alive !== undefined ? "refreshed" : dead !== undefined ? "resurrected" : "learned"
+  }
+
+  /** A member that others call dead: noted only where it is not known at all. */
+  learnDead(view: AliveView, now: number): boolean {
+    if (this.get(view.key) !== undefined) return false
+    this.dead.set(view.key, member(view, undefined, now))
+    return true
+  }
+
+  /** Alive members not refreshed for longer than `timeoutMs`. */
+  silent(now: number, timeoutMs: number): ReadonlyArray<Member> {
+    return this.alive().filter(({ lastSeen }) => now - lastSeen > timeoutMs)
+  }
+
+  /** From alive to dead; undefined: it was not alive. */
+  bury(key: string): Member | undefined {
+    const found = this.living.get(key)
+    if (found === undefined) return undefined
+    this.living.delete(key)
+    this.dead.set(key, found)
+    this.list = undefined
+    return found
+  }
+
+  /** As if never heard of. */
+  forget(key: string): void {
+    this.living.delete(key)
+    this.dead.delete(key)
+    this.list = undefined
+  }
+}
