@@ -3,15 +3,9 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { decodeOrderer } from "../../src/config/index.js"
-import { Registrar } from "../../src/orderer/multichannel/Registrar.js"
-import * as Orderer from "../../src/orderer/Program.js"
-import { StageFailed, StageJournal } from "../../src/runtime/Stage.js"
-import { connect } from "../../src/transport/index.js"
+import { StageFailed } from "../../src/runtime/Stage.js"
 import { toHex } from "../../src/wire/protoutil.js"
 import {
   broadcastAll,
@@ -25,45 +19,7 @@ import {
   textsOf,
   waitForHeight
 } from "./support/node.js"
-import { environment, freePort } from "./support/process.js"
-
-const shipped = path.join(import.meta.dirname, "../../config/orderer.yaml")
-
-const configOf = (folder: string, port: number, env: Record<string, string> = {}) =>
-  Either.getOrThrow(
-    decodeOrderer(shipped, fs.readFileSync(shipped, "utf8"), {
-      env: { ...environment(folder, port), ...env },
-      cwd: folder
-    })
-  )
-
-/** Starts the whole program in the scope; `journal` gets its stages. */
-const start = (
-  folder: string,
-  env: Record<string, string> = {},
-  journal: Array<string> = [],
-  surroundings: Orderer.Surroundings = { env: {}, cwd: folder }
-) =>
-  Effect.gen(function* () {
-    const config = configOf(folder, yield* freePort, env)
-    const events = {
-      acquired: (stage: string) => void journal.push(`+${stage}`),
-      released: (stage: string) => void journal.push(`-${stage}`)
-    }
-    const program = Orderer.layer(config, surroundings).pipe(Layer.provide(Layer.succeed(StageJournal, events)))
-    const context = yield* Layer.build(program)
-    const running = yield* Effect.provide(Orderer.running, context)
-    const registrar = yield* Effect.provide(Registrar, context)
-    return { ...running, registrar, client: yield* connect(running.address) }
-  })
-
-const health = (address: string) =>
-  Effect.promise(async () => {
-    const response = await fetch(`http://${address}/healthz`)
-    const body: { readonly failed_checks?: ReadonlyArray<{ readonly component: string; readonly reason: string }> } =
-      JSON.parse(await response.text())
-    return { status: response.status, failed: body.failed_checks ?? [] }
-  })
+import { health, start } from "./support/program.js"
 
 const stages = [
   "metrics",
