@@ -16,8 +16,8 @@ import * as Either from "effect/Either"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { type BundleSource, blockSignedData, verifyBlock } from "../channelconfig/index.js"
-import type { Committed } from "../ledger/index.js"
+import { type Bundle, type BundleSource, blockSignedData, verifyBlock } from "../channelconfig/index.js"
+import type { Committed, TxPvtData } from "../ledger/index.js"
 import { blockValidation, verifyAhead } from "../policy/index.js"
 import * as Log from "../runtime/Log.js"
 import { textOf } from "../runtime/Stage.js"
@@ -43,20 +43,38 @@ export interface CommitSupport<P> {
   readonly validator: BlockValidator<P>
   /** Blocks committed so far. */
   readonly height: () => bigint
-  /** Gathers the private data of a validated block (PrivateDataCoordinator). */
-  readonly privateData: (block: Validated) => Effect.Effect<BlockPrivateData, unknown>
+  /** Gathers the private data of a validated block (PrivateDataCoordinator); `received` came with the block. */
+  readonly privateData: (block: Validated, received: TxPvtData) => Effect.Effect<BlockPrivateData, unknown>
   /** Applies the rules of state and writes block, state and history in one step. */
   readonly commit: (block: Validated, data: BlockPrivateData) => Effect.Effect<Committed, unknown>
   /** After the commit; failures are logged only. */
   readonly committed: (block: Committed, data: BlockPrivateData) => Effect.Effect<void, unknown>
+  /** Told how long each step of a block took, seconds; for metrics. */
+  readonly took?: (step: CommitStep, seconds: number) => void
+}
+
+/** What is timed: validation, the commit, what follows it, all three with the gathering of private data. */
+export type CommitStep = "validate" | "commit" | "purge" | "store"
+
+/** A block whose orderers' signatures were checked under one configuration; under another they are checked again. */
+export interface VouchedBlock extends ReceivedBlock {
+  readonly _tag: "Vouched"
+  readonly bundle: Bundle
+  /** Holds a config transaction. */
+  readonly config: boolean
 }
 
 export interface CommitPipeline {
   /**
    * Takes in the next block; waits while the line is full. A refused block changes nothing. Calls come one after the
-   * other, in the order of the blocks.
+   * other, in the order of the blocks. `received` is private data that came with it.
    */
-  readonly submit: (bytes: Uint8Array) => Effect.Effect<void, BlockRefused | CommitStopped>
+  readonly submit: (
+    block: Uint8Array | VouchedBlock,
+    received?: TxPvtData
+  ) => Effect.Effect<void, BlockRefused | CommitStopped>
+  /** Whether a block, next or not, comes from the orderers by the configuration in force; changes nothing. */
+  readonly verify: (bytes: Uint8Array) => Effect.Effect<VouchedBlock, BlockRefused | CommitStopped>
   /** The number that the next block must carry: committed blocks and those in the line. */
   readonly next: () => bigint
   /** Each commit from the subscription on; slow subscribers lose the oldest and read the ledger by number. */
@@ -69,10 +87,13 @@ export interface CommitPipeline {
 
 const log = Log.module("committer", "commit")
 
+const none: TxPvtData = new Map()
+
 /** Verified blocks that wait for the one being committed: enough to keep the thread pool busy, little in memory. */
 const WAITING = 4
 
-const isConfig = (block: common.Block): boolean =>
+/** Whether a block holds a config transaction. */
+export const isConfigBlock = (block: common.Block): boolean =>
   (block.data?.data ?? []).some((entry) => {
     try {
       return openEnvelope(entry)?.channelHeader.type === common.HeaderType.CONFIG
@@ -85,7 +106,7 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
   Effect.gen(function* () {
     const { bundles, channelId, validator } = support
     const stopped = yield* Deferred.make<never, CommitStopped>()
-    const waiting = yield* Queue.bounded<Verified<P>>(WAITING)
+    const waiting = yield* Queue.bounded<readonly [Verified<P>, TxPvtData]>(WAITING)
     const commits = yield* PubSub.sliding<Committed>(64)
     yield* Effect.addFinalizer(() => Effect.zipRight(Queue.shutdown(waiting), PubSub.shutdown(commits)))
     let next = support.height()
@@ -105,7 +126,6 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         })
         if (block.header === undefined) return yield* refuse("header must be different from nil")
         const { number } = block.header
-        if (number !== next) return yield* refuse(`expected block number [${next}]`, number)
         const [first] = block.data?.data ?? []
         const claimed = first === undefined ? undefined : Either.getOrUndefined(Either.try(() => openEnvelope(first)))
         if (claimed?.channelHeader.channelId !== channelId)
@@ -116,8 +136,8 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         return { number, bytes, block }
       })
 
-    /** The orderers' signatures against the configuration in force. */
-    const signaturesHold = ({ block, number }: ReceivedBlock): Effect.Effect<void, BlockRefused> =>
+    /** The orderers' signatures against the configuration in force, which is given back. */
+    const signaturesHold = ({ block, number }: ReceivedBlock): Effect.Effect<Bundle, BlockRefused> =>
       Effect.gen(function* () {
         const bundle = bundles.current()
         const set = Either.getOrElse(blockSignedData(block), () => [])
@@ -125,24 +145,37 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         const verify = yield* Effect.promise(() => verifyAhead(policy.verifications(set)))
         const verdict = verifyBlock(bundle, block, verify)
         if (Either.isLeft(verdict)) return yield* refuse(verdict.left.message, number)
+        return bundle
       })
 
-    const submit = (bytes: Uint8Array): Effect.Effect<void, BlockRefused | CommitStopped> =>
+    const verify = (bytes: Uint8Array): Effect.Effect<VouchedBlock, BlockRefused | CommitStopped> =>
       Effect.gen(function* () {
         const received = yield* receive(bytes)
         yield* Effect.raceFirst(inForce, Deferred.await(stopped))
-        yield* signaturesHold(received)
-        const { block, number } = received
+        const bundle = yield* signaturesHold(received)
+        return { ...received, _tag: "Vouched" as const, bundle, config: isConfigBlock(received.block) }
+      })
+
+    const submit = (
+      given: Uint8Array | VouchedBlock,
+      privateData: TxPvtData = none
+    ): Effect.Effect<void, BlockRefused | CommitStopped> =>
+      Effect.gen(function* () {
+        const received = given instanceof Uint8Array ? yield* receive(given) : given
+        const { block, bytes, number } = received
+        if (number !== next) return yield* refuse(`expected block number [${next}]`, number)
+        yield* Effect.raceFirst(inForce, Deferred.await(stopped))
+        if (!("bundle" in received) || received.bundle !== bundles.current()) yield* signaturesHold(received)
         const prepared = yield* validator.prepare({ number, entries: block.data?.data ?? [] })
-        const config = isConfig(block)
+        const config = isConfigBlock(block)
         if (config) {
           const done = yield* Deferred.make<void>()
           pendingConfig.set(number, done)
           inForce = Deferred.await(done)
         }
         next = number + 1n
-        const verified: Verified<P> = { ...received, _tag: "Verified", prepared, config }
-        yield* Effect.raceFirst(Queue.offer(waiting, verified), Deferred.await(stopped))
+        const verified: Verified<P> = { number, bytes, block, _tag: "Verified", prepared, config }
+        yield* Effect.raceFirst(Queue.offer(waiting, [verified, privateData]), Deferred.await(stopped))
       }).pipe(Effect.withSpan("CommitPipeline.submit", { captureStackTrace: false }))
 
     // ---- Validate and commit ----
@@ -159,26 +192,32 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
       })
     }
 
-    const one = (verified: Verified<P>): Effect.Effect<void, CommitStopped> =>
+    const took = (step: CommitStep, from: number, to: number) => support.took?.(step, (to - from) / 1000)
+
+    const one = ([verified, received]: readonly [Verified<P>, TxPvtData]): Effect.Effect<void, CommitStopped> =>
       Effect.gen(function* () {
         const { block, bytes, number, prepared } = verified
         const started = yield* Clock.currentTimeMillis
         const codes = yield* validator.validate(prepared)
-        yield* log
-          .at("Validate")
-          .info(`[${channelId}] Validated block [${number}] in ${(yield* Clock.currentTimeMillis) - started}ms`)
+        const judged = yield* Clock.currentTimeMillis
+        took("validate", started, judged)
+        yield* log.at("Validate").info(`[${channelId}] Validated block [${number}] in ${judged - started}ms`)
         const done = pendingConfig.get(number)
         if (done !== undefined) {
           pendingConfig.delete(number)
           yield* Deferred.succeed(done, undefined)
         }
         const validated: Validated = { _tag: "Validated", number, bytes, block, codes }
-        const data = yield* support.privateData(validated)
+        const data = yield* support.privateData(validated, received)
+        const gathered = yield* Clock.currentTimeMillis
         // a commit once begun is finished: interruption waits for the disk
         const committed = yield* Effect.uninterruptible(support.commit(validated, data)).pipe(
           Effect.withSpan("PeerLedger.commit", { captureStackTrace: false })
         )
         yield* Effect.annotateCurrentSpan("transactions", committed.txs.map(({ txId }) => txId).join(" "))
+        const written = yield* Clock.currentTimeMillis
+        took("commit", gathered, written)
+        took("store", started, written)
         yield* PubSub.publish(commits, committed)
         yield* support
           .committed(committed, data)
@@ -187,6 +226,7 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
               log.warning(`[${channelId}] after the commit of block [${number}]`, { error: Cause.pretty(cause) })
             )
           )
+        took("purge", written, yield* Clock.currentTimeMillis)
       }).pipe(
         Effect.withSpan("CommitPipeline.commit", {
           captureStackTrace: false,
@@ -216,6 +256,7 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
 
     return {
       submit,
+      verify,
       next: () => next,
       commits: PubSub.subscribe(commits),
       reached,

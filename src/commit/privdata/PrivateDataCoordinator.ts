@@ -16,7 +16,7 @@ import * as Log from "../../runtime/Log.js"
 import { common, protos, rwset } from "../../wire/index.js"
 import { sha256, toHex } from "../../wire/protoutil.js"
 import type { BlockPrivateData, Validated } from "../stages.js"
-import { isEligible } from "./CollectionPolicy.js"
+import { isEligible, memberOrgs } from "./CollectionPolicy.js"
 import { setKey, type WantedOfBlock, type WantedSet, wantedOf } from "./wanted.js"
 
 /** A private write set as it came, to be held against its hash. */
@@ -53,9 +53,14 @@ export interface CoordinatorSupport {
   readonly pullRetryThreshold: Duration.Duration
   /** `peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit`. */
   readonly skipPullingInvalid: boolean
+  /** Keeps a set that another peer gave, until its block is committed: a crash in between costs no second pull. */
+  readonly keep?: (txId: string, block: bigint, set: rwset.TxPvtReadWriteSet) => Effect.Effect<void, unknown>
+  /** Told how long each step took, seconds; for metrics. */
+  readonly took?: (step: "list" | "fetch", seconds: number) => void
 }
 
 const log = Log.module("gossip.privdata", "StoreBlock")
+const nothing: TxPvtData = new Map()
 
 /** Private sets found so far. */
 class Collected {
@@ -65,8 +70,10 @@ class Collected {
     return this.byKey.has(setKey(wanted))
   }
   /** Takes a set whose bytes have the right hash; others are dropped. */
-  offer(wanted: WantedSet, bytes: Uint8Array): void {
-    if (toHex(sha256(bytes)) === wanted.hash) this.byKey.set(setKey(wanted), { wanted, bytes })
+  offer(wanted: WantedSet, bytes: Uint8Array): boolean {
+    if (toHex(sha256(bytes)) !== wanted.hash) return false
+    this.byKey.set(setKey(wanted), { wanted, bytes })
+    return true
   }
   /** By transaction, namespaces and collections in the order in which the block names them. */
   sets(order: ReadonlyArray<WantedSet>): TxPvtData {
@@ -92,10 +99,19 @@ class Collected {
   }
 }
 
-/** In: a channel's stores. Out: the step between validation and commit. */
+const setOf = ({ collection, namespace }: WantedSet, bytes: Uint8Array): rwset.TxPvtReadWriteSet =>
+  rwset.TxPvtReadWriteSet.create({
+    nsPvtRwset: [{ namespace, collectionPvtRwset: [{ collectionName: collection, rwset: bytes }] }]
+  })
+
+/** In: a channel's stores. Out: the step between validation and commit; `received` is what came with the block. */
 export const makePrivateDataCoordinator = (
   support: CoordinatorSupport
-): Effect.Effect<(block: Validated) => Effect.Effect<BlockPrivateData, unknown>, never, PrivateDataFetcher> =>
+): Effect.Effect<
+  (block: Validated, received?: TxPvtData) => Effect.Effect<BlockPrivateData, unknown>,
+  never,
+  PrivateDataFetcher
+> =>
   Effect.gen(function* () {
     const fetcher = yield* PrivateDataFetcher
     const { bundles, channelId, self } = support
@@ -121,11 +137,19 @@ export const makePrivateDataCoordinator = (
             return wantedOf(block, {
               collectionOf,
               eligible: (collection) => isEligible(collection, self, bundle.mspManager),
+              memberOrgs: (collection) => memberOrgs(collection, bundle.mspManager),
               invalidToo: bundle.application?.capabilities.storePvtDataOfInvalidTx === true
             })
           })
         )
       )
+
+    const fromBlock = (wanted: ReadonlyArray<WantedSet>, received: TxPvtData, collected: Collected): void => {
+      for (const w of wanted)
+        for (const { collectionPvtRwset, namespace } of received.get(w.transaction)?.nsPvtRwset ?? [])
+          for (const { collectionName, rwset: bytes } of collectionPvtRwset)
+            if (namespace === w.namespace && collectionName === w.collection) collected.offer(w, bytes)
+    }
 
     const fromTransient = (wanted: ReadonlyArray<WantedSet>, collected: Collected): Effect.Effect<void, unknown> =>
       Effect.gen(function* () {
@@ -151,25 +175,38 @@ export const makePrivateDataCoordinator = (
           const open = wanted.filter((w) => !collected.has(w) && !purged.has(setKey(w)))
           if (open.length === 0 || (yield* Clock.currentTimeMillis) >= until) return purged
           const outcome = yield* fetcher.fetch(channelId, block, open)
-          for (const { payloads, wanted: w } of outcome.found) for (const bytes of payloads) collected.offer(w, bytes)
+          for (const { payloads, wanted: w } of outcome.found)
+            for (const bytes of payloads)
+              if (collected.offer(w, bytes) && support.keep !== undefined)
+                yield* support
+                  .keep(w.txId, block, setOf(w, bytes))
+                  .pipe(Effect.catchAll((error) => log.warning(`[${channelId}] ${String(error)}`)))
           for (const w of outcome.purged) purged.add(setKey(w))
           if (open.every((w) => collected.has(w) || purged.has(setKey(w)))) return purged
           yield* Effect.sleep("1 second")
         }
       })
 
-    return (block) =>
+    const took = (step: "list" | "fetch", from: number, to: number) => support.took?.(step, (to - from) / 1000)
+
+    return (block, received = nothing) =>
       Effect.gen(function* () {
         const own = yield* support.stored(block.number)
         if (own !== undefined) return { sets: own, missing: [], transactions: [] }
+        const started = yield* Clock.currentTimeMillis
         const { ineligible, transactions, wanted } = yield* need(block)
         if (wanted.length === 0) return { sets: new Map(), missing: ineligible, transactions }
         const collected = new Collected()
+        fromBlock(wanted, received, collected)
         yield* fromTransient(wanted, collected)
+        const listed = yield* Clock.currentTimeMillis
+        took("list", started, listed)
         const pull = support.skipPullingInvalid
           ? wanted.filter((w) => block.codes[w.transaction] === protos.TxValidationCode.VALID)
           : wanted
         const purged = yield* fromPeers(block.number, pull, collected)
+        const fetched = yield* Clock.currentTimeMillis
+        took("fetch", listed, fetched)
         const missing: ReadonlyArray<MissingPvtData> = wanted
           .filter((w) => !collected.has(w) && !purged.has(setKey(w)))
           .map(({ collection, namespace, transaction }) => ({

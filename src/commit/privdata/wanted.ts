@@ -17,8 +17,8 @@ export interface WantedSet {
   readonly collection: string
   /** Hex SHA-256 that the set's bytes must have. */
   readonly hash: string
-  /** MSP ids of the endorsers, who have it if they are members. */
-  readonly endorsers: ReadonlyArray<string>
+  /** Serialized identities of the endorsers that belong to the collection's organisations: they have it. */
+  readonly endorsers: ReadonlyArray<Uint8Array>
 }
 
 export interface WantedOfBlock {
@@ -32,6 +32,8 @@ export interface WantedOptions {
   /** The collection as committed before this block; undefined when there is none (it is skipped). Throws on I/O. */
   readonly collectionOf: (namespace: string, collection: string) => common.StaticCollectionConfig | undefined
   readonly eligible: (collection: common.StaticCollectionConfig) => boolean
+  /** MSP ids of a collection's organisations. */
+  readonly memberOrgs: (collection: common.StaticCollectionConfig) => ReadonlyArray<string>
   /** Capability V1_4_2: invalid transactions' data is gathered too. */
   readonly invalidToo: boolean
 }
@@ -40,10 +42,13 @@ export interface WantedOptions {
 export const setKey = (set: Pick<WantedSet, "transaction" | "namespace" | "collection" | "hash">): string =>
   `${set.transaction}\u0000${set.namespace}\u0000${set.collection}\u0000${set.hash}`
 
-const endorsersOf = (endorsements: ReadonlyArray<protos.Endorsement>): ReadonlyArray<string> =>
+const endorsersOf = (
+  endorsements: ReadonlyArray<protos.Endorsement>,
+  orgs: ReadonlyArray<string>
+): ReadonlyArray<Uint8Array> =>
   endorsements.flatMap(({ endorser }) => {
-    const identity = Either.try(() => msp.SerializedIdentity.decode(endorser).mspid)
-    return Either.isRight(identity) ? [identity.right] : []
+    const org = Either.try(() => msp.SerializedIdentity.decode(endorser).mspid)
+    return Either.isRight(org) && orgs.includes(org.right) ? [endorser] : []
   })
 
 export const wantedOf = (
@@ -75,7 +80,7 @@ export const wantedOf = (
           ineligible.push({ tx: transaction, namespace, collection, isEligible: false })
           continue
         }
-        const endorsers = endorsersOf(action.endorsed.endorsements)
+        const endorsers = endorsersOf(action.endorsed.endorsements, options.memberOrgs(config))
         wanted.push({ txId, transaction, namespace, collection, hash: toHex(privateHash), endorsers })
       }
   }
