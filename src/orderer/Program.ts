@@ -38,9 +38,9 @@ export interface Surroundings {
   readonly cwd: string
 }
 
-// ---- From configuration to the stages' options ---------------------------------------------------------------------
+// ---- From configuration to the stages' options (benchmark mode shares them) -----------------------------------------
 
-const metricsLayer = ({ metrics: { provider: word, statsd } }: OrdererConfig) => {
+export const metricsLayer = ({ metrics: { provider: word, statsd } }: OrdererConfig) => {
   const { provider, warning } = providerOf(word === "" ? "disabled" : word)
   const { address, prefix, writeInterval } = statsd
   const network = statsd.network === "tcp" ? ("tcp" as const) : ("udp" as const)
@@ -68,6 +68,15 @@ const operationsLayer = ({ metrics, operations: { listenAddress, tls } }: Ordere
     )
   )
 
+/** A listener that ends by itself ends the node. */
+const watched = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { died } = yield* Operations
+    const vital = yield* Vital.Vital
+    yield* vital.fork("operations service", died)
+  })
+)
+
 const provisional = ({ general }: OrdererConfig, { cwd, env }: Surroundings): Effect.Effect<Uint8Array, StartFailed> =>
   Effect.gen(function* () {
     const warn = yield* log.sync
@@ -78,7 +87,10 @@ const provisional = ({ general }: OrdererConfig, { cwd, env }: Surroundings): Ef
     return common.Block.encode(block)
   }).pipe(Effect.mapError((cause) => new StartFailed({ detail: cause.message, cause })))
 
-const bootstrapOptions = (config: OrdererConfig, surroundings: Surroundings): BootstrapBlock.BootstrapOptions => {
+export const bootstrapOptions = (
+  config: OrdererConfig,
+  surroundings: Surroundings
+): BootstrapBlock.BootstrapOptions => {
   const { genesisFile: file, genesisMethod } = config.general
   if (genesisMethod === "file") return { method: "file", file }
   return genesisMethod === "provisional"
@@ -86,14 +98,17 @@ const bootstrapOptions = (config: OrdererConfig, surroundings: Surroundings): Bo
     : { method: "unknown", name: genesisMethod }
 }
 
-const serviceOptions = ({ debug, general: { authentication } }: OrdererConfig): AtomicBroadcast.ServiceOptions => ({
+export const serviceOptions = ({
+  debug,
+  general: { authentication }
+}: OrdererConfig): AtomicBroadcast.ServiceOptions => ({
   timeWindow: Duration.toMillis(authentication.timeWindow),
   checkExpiration: !authentication.noExpirationChecks,
   broadcastTraceDir: debug.broadcastTraceDir,
   deliverTraceDir: debug.deliverTraceDir
 })
 
-const describe = (config: OrdererConfig) =>
+export const describe = (config: OrdererConfig) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       yield* log.info(ordererConfigRecord(config))
@@ -164,7 +179,8 @@ export const layer = (config: OrdererConfig, surroundings: Surroundings) =>
       )
     ),
     Layer.provideMerge(
-      operationsLayer(config).pipe(
+      watched.pipe(
+        Layer.provideMerge(operationsLayer(config)),
         stage("operations", {
           remedy: "choose a free address with Operations.ListenAddress, and check the files of Operations.TLS",
           exitCode: 2

@@ -3,11 +3,20 @@
  * rules: a default command, flags anywhere, its words for what it does not know. Pure.
  * Source: orderer.md 2.1.
  */
+import * as Either from "effect/Either"
+
+/** What `benchmark` was told; what was left out stays undefined. */
+export interface BenchmarkFlags {
+  readonly count?: number
+  readonly sizes?: ReadonlyArray<number>
+  readonly clients?: ReadonlyArray<number>
+  readonly window?: number
+}
 
 export type Command =
   | { readonly _tag: "Start" }
   | { readonly _tag: "Version" }
-  | { readonly _tag: "Benchmark" }
+  | { readonly _tag: "Benchmark"; readonly options: BenchmarkFlags }
   /** Usage goes to stderr, the program ends with 0. */
   | { readonly _tag: "Help"; readonly text: string }
   /** A script or a page for stdout, the program ends with 0. */
@@ -37,9 +46,35 @@ Commands:
 ${commands.map(({ byDefault, help, name }) => `  ${name}${byDefault ? "*" : ""}\n    ${help}\n`).join("\n")}
 `
 
+/** Ours: the reference's command has no flags. */
+const benchmarkFlags: Readonly<
+  Record<string, { readonly help: string; readonly many: boolean; readonly least: number }>
+> = {
+  count: { help: "Envelopes of each case; 0: go on until stopped.", many: false, least: 0 },
+  sizes: { help: "Bytes of data of an envelope, several separated by commas.", many: true, least: 1 },
+  clients: { help: "Numbers of clients, several separated by commas.", many: true, least: 1 },
+  window: { help: "Envelopes of one client on their way at a time.", many: false, least: 1 }
+}
+
 const commandUsage = (name: Name): string => {
   const help = commands.find((command) => command.name === name)?.help ?? ""
-  return `usage: orderer ${name}\n\n${help}\n\nFlags:\n${helpFlag}\n`
+  if (name !== "benchmark") return `usage: orderer ${name}\n\n${help}\n\nFlags:\n${helpFlag}\n`
+  const flags = Object.entries(benchmarkFlags).map(([flag, { help }]) => `  --${flag}=${flag.toUpperCase()}  ${help}\n`)
+  return `usage: orderer ${name} [<flags>]\n\n${help}\n\nFlags:\n${helpFlag}${flags.join("")}\n`
+}
+
+/** Numbers of a flag; the left side says what is wrong with them. */
+const numbersOf = (flag: string, text: string | undefined): Either.Either<ReadonlyArray<number>, string> => {
+  const rule = benchmarkFlags[flag]
+  if (rule === undefined) return Either.left(`unknown long flag '--${flag}'`)
+  if (text === undefined || text === "") return Either.left(`expected argument for flag '--${flag}'`)
+  const words = rule.many ? text.split(",") : [text]
+  const bad = words.find((word) => !/^\d{1,9}$/.test(word) || Number(word) < rule.least)
+  return bad === undefined
+    ? Either.right(words.map(Number))
+    : Either.left(
+        `flag '--${flag}' wants ${rule.many ? "whole numbers" : "a whole number"} from ${rule.least} on, got '${bad}'`
+      )
 }
 
 const completion = {
@@ -81,19 +116,15 @@ ${commands.map(({ help, name }) => `.SS\n\\fB${name}\\fR\n${help}\n`).join("")}`
 
 const isName = (word: string): word is Name => commands.some(({ name }) => name === word)
 
-const tagOf: Readonly<Record<Name, "Start" | "Version" | "Benchmark">> = {
-  start: "Start",
-  version: "Version",
-  benchmark: "Benchmark"
-}
-
 /** In: the arguments behind the program's name. */
 export const parseCommandLine = (args: ReadonlyArray<string>): Command => {
   let name: Name | "help" | undefined
   const words: Array<string> = []
+  const given = new Map<string, ReadonlyArray<number>>()
   let help = false
   let flagsEnd = false
-  for (const arg of args) {
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? ""
     if (!flagsEnd && arg === "--") flagsEnd = true
     else if (!flagsEnd && arg.startsWith("--")) {
       const flag = arg.split("=", 1)[0] ?? arg
@@ -103,6 +134,11 @@ export const parseCommandLine = (args: ReadonlyArray<string>): Command => {
       else if (flag === "--completion-script-zsh") return { _tag: "Print", text: completion.zsh }
       else if (flag === "--completion-bash") {
         return { _tag: "Print", text: `help\n${commands.map((command) => `${command.name}\n`).join("")}` }
+      } else if (name === "benchmark") {
+        const value = flag === arg ? args[++i] : arg.slice(flag.length + 1)
+        const numbers = numbersOf(flag.slice(2), value)
+        if (Either.isLeft(numbers)) return { _tag: "Refused", message: numbers.left }
+        given.set(flag.slice(2), numbers.right)
       } else return { _tag: "Refused", message: `unknown long flag '${flag}'` }
     } else if (!flagsEnd && arg.startsWith("-") && arg.length > 1) {
       return { _tag: "Refused", message: `unknown short flag '${arg.slice(0, 2)}'` }
@@ -118,5 +154,18 @@ export const parseCommandLine = (args: ReadonlyArray<string>): Command => {
       : { _tag: "Refused", message: `unknown command '${word}'` }
   }
   if (help) return { _tag: "Help", text: name === undefined ? usage : commandUsage(name) }
-  return { _tag: tagOf[name ?? "start"] }
+  if (name === "version") return { _tag: "Version" }
+  if (name !== "benchmark") return { _tag: "Start" }
+  const [count] = given.get("count") ?? []
+  const [window] = given.get("window") ?? []
+  const [clients, sizes] = [given.get("clients"), given.get("sizes")]
+  return {
+    _tag: "Benchmark",
+    options: {
+      ...(count === undefined ? {} : { count }),
+      ...(window === undefined ? {} : { window }),
+      ...(clients === undefined ? {} : { clients }),
+      ...(sizes === undefined ? {} : { sizes })
+    }
+  }
 }

@@ -9,12 +9,14 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { type Environment, loadOrdererConfig, type OrdererConfig } from "../config/index.js"
 import * as Log from "../runtime/Log.js"
+import type { OtlpOptions } from "../runtime/Otlp.js"
 import * as ProcessGuard from "../runtime/ProcessGuard.js"
 import * as Program from "../runtime/Program.js"
 import { Vital } from "../runtime/Vital.js"
-import { parseCommandLine } from "./commandLine.js"
-import { runtimeInfo, versionInfo } from "./metadata.js"
+import { type BenchmarkFlags, parseCommandLine } from "./commandLine.js"
+import { runtimeInfo, version, versionInfo } from "./metadata.js"
 import * as Orderer from "./Program.js"
+import * as Benchmark from "./performance/Benchmark.js"
 
 export interface MainOptions {
   /** Behind the program's name. */
@@ -29,23 +31,46 @@ export interface MainOptions {
   readonly kill: (code: number) => void
 }
 
-/** Runs the orderer until something ends it. */
-const serve = (config: OrdererConfig, options: MainOptions, log: Log.NodeLog): Promise<number> => {
-  const node = ProcessGuard.layer.pipe(
-    Layer.provideMerge(Orderer.layer(config, options)),
-    Layer.provideMerge(Log.layerOf(log))
-  )
-  const program = Effect.provide(
-    Effect.flatMap(Vital, ({ failure }) => failure),
-    node
-  )
-  const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
-  return Program.run(program, { log, traceFile, write: options.stderr, kill: options.kill })
-}
+type Mode = (config: OrdererConfig, options: MainOptions) => Effect.Effect<unknown, unknown>
 
-const start = async (options: MainOptions, log: Log.NodeLog): Promise<number> => {
+/** Runs the orderer until something ends it. */
+const serving: Mode = (config, options) =>
+  Effect.provide(
+    Effect.flatMap(Vital, ({ failure }) => failure),
+    Layer.provideMerge(ProcessGuard.layer, Orderer.layer(config, options))
+  )
+
+/** Runs the benchmark to its end. */
+const measuring =
+  (flags: BenchmarkFlags): Mode =>
+  (config, options) =>
+    Effect.provide(
+      Effect.flatMap(Vital, ({ failure }) =>
+        Effect.raceFirst(failure, Benchmark.benchmark({ ...Benchmark.defaults, ...flags }, options.stdout))
+      ),
+      Layer.provideMerge(ProcessGuard.layer, Benchmark.layer(config, options))
+    )
+
+/** Where traces go, when a collector is configured. */
+const otlpOf = ({ tracing: { otlp } }: OrdererConfig): OtlpOptions | undefined =>
+  otlp.endpoint === ""
+    ? undefined
+    : {
+        endpoint: otlp.endpoint,
+        headers: otlp.headers,
+        serviceName: otlp.serviceName === "" ? "orderer" : otlp.serviceName,
+        serviceVersion: version,
+        interval: otlp.interval
+      }
+
+const start = async (options: MainOptions, log: Log.NodeLog, mode: Mode): Promise<number> => {
   const loaded = await Effect.runPromise(Effect.either(loadOrdererConfig({ env: options.env, cwd: options.cwd })))
-  if (Either.isRight(loaded)) return serve(loaded.right, options, log)
+  if (Either.isRight(loaded)) {
+    const { right: config } = loaded
+    const program = Effect.provide(mode(config, options), Log.layerOf(log))
+    const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE
+    return Program.run(program, { log, traceFile, otlp: otlpOf(config), write: options.stderr, kill: options.kill })
+  }
   const error = loaded.left
   // two blanks, as the reference prints it
   log.log("error", "orderer.common.server", "Main", `failed to parse config:  ${error.message}`, {})
@@ -79,7 +104,8 @@ export const main = async (options: MainOptions): Promise<number> => {
       stdout(`${versionInfo(runtimeInfo(process))}\n`)
       return 0
     case "Start":
+      return start(options, log.right, serving)
     case "Benchmark":
-      return start(options, log.right)
+      return start(options, log.right, measuring(command.options))
   }
 }

@@ -85,6 +85,8 @@ export interface GrpcServerShape {
   readonly setClientRootCAs: (bundles: ReadonlyArray<Uint8Array>) => Effect.Effect<void, TlsMaterialInvalid>
   /** Replaces the server's certificate and key, for handshakes from now on. */
   readonly reloadServerCert: (pair: KeyPair) => Effect.Effect<void, TlsMaterialInvalid>
+  /** The certificate shown by handshakes from now on, PEM; undefined without TLS. */
+  readonly certificate: () => Uint8Array | undefined
   /** Fails when the listener ends by itself; never succeeds. */
   readonly died: Effect.Effect<never, ListenerDied>
   /** Open connections, for tests and diagnosis. */
@@ -310,6 +312,7 @@ export const make = (
       serve,
       setClientRootCAs,
       reloadServerCert,
+      certificate: () => tls?.certificate,
       died: Deferred.await(death),
       connections: Effect.sync(() => connections.count)
     }
