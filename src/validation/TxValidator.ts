@@ -11,6 +11,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Bundle, BundleSource } from "../channelconfig/index.js"
 import type { NamespaceSet } from "../ledger/rwset/index.js"
@@ -18,6 +19,7 @@ import type { IdentityDeserializer } from "../msp/index.js"
 import type { SignedData, Verify } from "../policy/index.js"
 import { breathe } from "../runtime/breathe.js"
 import * as Log from "../runtime/Log.js"
+import { span } from "../runtime/span.js"
 import { common, protos } from "../wire/index.js"
 import type { ValidTransaction } from "./conflicts.js"
 import { markRepeatedIds, markUpgradeConflicts, upgradedChaincode } from "./conflicts.js"
@@ -25,7 +27,7 @@ import { dispatch } from "./dispatch.js"
 import { ValidationHalted } from "./errors.js"
 import type { EndorserTransaction, OpenedTransaction, Transaction } from "./message.js"
 import { checkTransaction, openTransaction } from "./message.js"
-import type { PluginFailure, PluginInput, ValidationPlugin } from "./plugin.js"
+import type { PluginFailure, ValidationPlugin } from "./plugin.js"
 import { ValidationPlugins } from "./plugin.js"
 import { PolicyCache } from "./policies.js"
 import { endorsementSet, verifyCreator, verifyEndorsements } from "./signatures.js"
@@ -55,9 +57,16 @@ export interface BlockToValidate {
   readonly entries: ReadonlyArray<Uint8Array>
 }
 
+/** A transaction whose code is known before policies are asked. */
+interface Refused {
+  readonly _tag: "Refused"
+  readonly code: number
+  readonly opened?: OpenedTransaction
+}
+
 /** One transaction with its signatures on their way. */
 type Candidate =
-  | { readonly _tag: "Refused"; readonly code: number }
+  | Refused
   | {
       readonly _tag: "Open"
       readonly opened: OpenedTransaction
@@ -87,6 +96,17 @@ const SLICE = 8
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+/** A clock for loops that must let others run. */
+const makeSlices = () => {
+  let until = performance.now() + SLICE
+  return {
+    over: () => performance.now() > until,
+    rest: Effect.map(breathe, () => {
+      until = performance.now() + SLICE
+    })
+  }
+}
+
 // ---- Prepare -----------------------------------------------------------------------------------------------------
 
 const candidateOf = (entry: Uint8Array, support: ValidatorSupport, bundle: Bundle): Candidate => {
@@ -95,7 +115,7 @@ const candidateOf = (entry: Uint8Array, support: ValidatorSupport, bundle: Bundl
   const { channelId } = opened.right.channelHeader
   const msps = channelId === support.channelId ? bundle.mspManager : support.deserializerOf(channelId)
   const creator = verifyCreator(opened.right.creator, msps)
-  if (creator === false) return { _tag: "Refused", code: Code.BAD_CREATOR_SIGNATURE }
+  if (creator === false) return { _tag: "Refused", code: Code.BAD_CREATOR_SIGNATURE, opened: opened.right }
   const transaction = checkTransaction(opened.right)
   const parts =
     Either.isRight(transaction) && transaction.right._tag === "Endorser" ? transaction.right.parts : undefined
@@ -108,16 +128,33 @@ const prepareWith = (support: ValidatorSupport, block: BlockToValidate): Effect.
   Effect.gen(function* () {
     const bundle = support.bundles.current()
     const candidates: Array<Candidate> = []
-    let until = performance.now() + SLICE
+    const slices = makeSlices()
     for (const entry of block.entries) {
       candidates.push(candidateOf(entry, support, bundle))
-      if (performance.now() > until) {
-        yield* breathe
-        until = performance.now() + SLICE
-      }
+      if (slices.over()) yield* slices.rest
     }
     return { block, bundle, candidates }
   })
+
+/** A transaction that is well formed, its creator's signature good, its endorsers' verified. */
+interface Signed {
+  readonly _tag: "Signed"
+  readonly opened: OpenedTransaction
+  readonly kind: Transaction
+  readonly endorsements: ReadonlyArray<SignedData>
+  readonly verify: Verify | undefined
+}
+
+/** Waits for a transaction's signatures; its refusal where it ends here. */
+const signed = async (candidate: Candidate): Promise<Signed | Refused> => {
+  if (candidate._tag === "Refused") return candidate
+  const { creator, endorsements, opened, transaction, verify } = candidate
+  const verified = await verify // settled before it is left, whatever the creator's comes to
+  const refused = (code: number): Refused => ({ _tag: "Refused", code, opened })
+  if (creator === false || !(await creator)) return refused(Code.BAD_CREATOR_SIGNATURE)
+  if (Either.isLeft(transaction)) return refused(transaction.left)
+  return { _tag: "Signed", opened, kind: transaction.right, endorsements, verify: verified }
+}
 
 // ---- Validate ----------------------------------------------------------------------------------------------------
 
@@ -139,6 +176,24 @@ class UpdatedParameters {
   }
 }
 
+/** A transaction's code; an effect where a plugin takes its time. */
+type Verdict = number | Effect.Effect<number, ValidationHalted>
+
+/** Halts are thrown below, so that the loop over a block's transactions stays plain. */
+const judged = (judge: () => Verdict): Verdict => {
+  try {
+    return judge()
+  } catch (error) {
+    if (error instanceof ValidationHalted) return Effect.fail(error)
+    throw error
+  }
+}
+
+const asEffect = (judge: () => Verdict): Effect.Effect<number, ValidationHalted> => {
+  const verdict = judged(judge)
+  return typeof verdict === "number" ? Effect.succeed(verdict) : verdict
+}
+
 export const makeTxValidator = (
   support: ValidatorSupport
 ): Effect.Effect<TxValidator, never, SystemChaincodeNames | ValidationPlugins> =>
@@ -156,14 +211,22 @@ export const makeTxValidator = (
       if (made !== undefined) plugins.set(name, made)
       return made
     }
+    const members = new WeakMap<object, ReadonlyArray<string>>()
+    const mspIdsOf = (application: NonNullable<Bundle["application"]>): ReadonlyArray<string> => {
+      const known = members.get(application)
+      if (known !== undefined) return known
+      const made = [...application.orgs.values()].map((org) => org.mspId)
+      members.set(application, made)
+      return made
+    }
     const policiesOf = (bundle: Bundle): PolicyCache => {
       if (policies?.bundle !== bundle) policies = { bundle, cache: new PolicyCache(bundle.mspManager) }
       return policies.cache
     }
 
-    /** Rules 5 of 3.9 and all of 3.10: the code of an endorser transaction. */
+    /** Rules 5 of 3.9 and all of 3.10: the code of an endorser transaction. Plain as long as its plugins are. */
     const endorser = (
-      candidate: Extract<Candidate, { readonly _tag: "Open" }>,
+      { endorsements, opened, verify }: Signed,
       parts: EndorserTransaction,
       position: number,
       block: bigint,
@@ -171,34 +234,52 @@ export const makeTxValidator = (
       state: ValidationState,
       updated: UpdatedParameters,
       halt: (reason: string, cause?: unknown) => ValidationHalted
-    ): Effect.Effect<number, ValidationHalted> =>
-      Effect.gen(function* () {
-        const { opened } = candidate
-        const { txId } = opened.channelHeader
-        const attempt = <A>(what: string, read: () => A) =>
-          Effect.try({ try: read, catch: (cause) => halt(`${what}: ${textOf(cause)}`, cause) })
-        if (yield* attempt("could not tell whether the transaction id is known", () => support.hasTransaction(txId)))
-          return Code.DUPLICATE_TXID
-        const { application } = bundle
-        if (application === undefined) return yield* halt("the channel has no Application configuration")
-        const { capabilities } = application
-        const mspIds = [...application.orgs.values()].map((org) => org.mspId)
-        const dispatched = yield* attempt("could not read state", () =>
-          dispatch(opened, parts, { capabilities, mspIds, state, system })
-        )
-        if (Either.isLeft(dispatched)) return dispatched.left
-        const { checks, sets } = dispatched.right
-        const cache = policiesOf(bundle)
-        const known = candidate.verify
-        const verify = known === undefined ? yield* halt("no signatures") : yield* Effect.promise(() => known)
+    ): Verdict => {
+      const { txId } = opened.channelHeader
+      const attempt = <A>(what: string, read: () => A): A => {
+        try {
+          return read()
+        } catch (cause) {
+          throw halt(`${what}: ${textOf(cause)}`, cause)
+        }
+      }
+      if (attempt("could not tell whether the transaction id is known", () => support.hasTransaction(txId)))
+        return Code.DUPLICATE_TXID
+      const { application } = bundle
+      if (application === undefined) throw halt("the channel has no Application configuration")
+      const { capabilities } = application
+      const mspIds = mspIdsOf(application)
+      const dispatched = attempt("could not read state", () =>
+        dispatch(opened, parts, { capabilities, mspIds, state, system })
+      )
+      if (Either.isLeft(dispatched)) return dispatched.left
+      const { checks, sets } = dispatched.right
+      const cache = policiesOf(bundle)
+      if (verify === undefined) throw halt("no signatures")
 
-        for (const make of checks) {
-          const check = yield* attempt("Could not retrieve state for chaincode", make)
+      const refused = (namespace: string, failure: PluginFailure): Verdict => {
+        if (failure._tag === "ExecutionFailure") throw halt(failure.reason, failure.cause)
+        return Effect.as(
+          log
+            .at("VSCCValidateTx")
+            .warning(`VSCCValidateTx for transaction txId = ${txId} returned error: ${failure.reason}`, {
+              channel: channelId,
+              block,
+              namespace
+            }),
+          Code.ENDORSEMENT_POLICY_FAILURE
+        )
+      }
+      const from = (index: number): Verdict => {
+        for (let i = index; i < checks.length; i++) {
+          const make = checks[i]
+          if (make === undefined) break
+          const check = attempt("Could not retrieve state for chaincode", make)
           if (Either.isLeft(check)) return check.left
           const { namespace, plugin: name, policy } = check.right
           const plugin = pluginOf(name)
-          if (plugin === undefined) return yield* halt(`plugin with name ${name} wasn't found`)
-          const input: PluginInput = {
+          if (plugin === undefined) throw halt(`plugin with name ${name} wasn't found`)
+          const outcome = plugin.validate({
             channel: channelId,
             block,
             position,
@@ -207,61 +288,48 @@ export const makeTxValidator = (
             opened,
             parts,
             sets,
-            endorsements: candidate.endorsements,
+            endorsements,
             capabilities,
             state,
             evaluate: (bytes, set) => cache.evaluate(bytes, set, verify),
             parameterUpdated: (collection, key) => updated.has(namespace, collection, key),
             verify
-          }
-          const outcome: Either.Either<void, PluginFailure> = yield* Effect.either(plugin.validate(input))
-          if (Either.isLeft(outcome)) {
-            if (outcome.left._tag === "ExecutionFailure") return yield* halt(outcome.left.reason, outcome.left.cause)
-            yield* log
-              .at("VSCCValidateTx")
-              .warning(`VSCCValidateTx for transaction txId = ${txId} returned error: ${outcome.left.reason}`, {
-                channel: channelId,
-                block,
-                namespace
+          })
+          if (!(Exit.isExit(outcome) && Exit.isSuccess(outcome)))
+            return Effect.flatMap(Effect.either(outcome), (ended) =>
+              asEffect(() => {
+                if (Either.isLeft(ended)) return refused(namespace, ended.left)
+                updated.add(namespace, sets)
+                return from(i + 1)
               })
-            return Code.ENDORSEMENT_POLICY_FAILURE
-          }
+            )
           updated.add(namespace, sets)
         }
         return Code.VALID
-      })
+      }
+      return from(0)
+    }
 
     const verdicts = (prepared: PreparedBlock): Effect.Effect<Uint8Array, ValidationHalted, Scope.Scope> =>
       Effect.gen(function* () {
         const { number } = prepared.block
         const halted = (transaction: number) => (reason: string, cause?: unknown) =>
           new ValidationHalted({ channel: channelId, block: number, transaction, reason, cause })
+        const candidates = yield* Effect.promise(() => Promise.all(prepared.candidates.map(signed)))
         const state = yield* Effect.mapError(support.state, (cause) => halted(0)(textOf(cause), cause))
-        const codes = new Uint8Array(prepared.candidates.length).fill(Code.NOT_VALIDATED)
+        const codes = new Uint8Array(candidates.length).fill(Code.NOT_VALIDATED)
         const valid: Array<ValidTransaction> = []
         const updated = new UpdatedParameters()
-        let until = performance.now() + SLICE
+        const slices = makeSlices()
 
-        for (const [index, candidate] of prepared.candidates.entries()) {
-          if (performance.now() > until) {
-            yield* breathe
-            until = performance.now() + SLICE
-          }
+        for (const [index, candidate] of candidates.entries()) {
+          if (slices.over()) yield* slices.rest
           if (candidate._tag === "Refused") {
             codes[index] = candidate.code
             continue
           }
-          const { creator, opened, transaction } = candidate
-          if (creator === false || !(yield* Effect.promise(() => creator))) {
-            codes[index] = Code.BAD_CREATOR_SIGNATURE
-            continue
-          }
-          if (Either.isLeft(transaction)) {
-            codes[index] = transaction.left
-            continue
-          }
+          const { kind, opened } = candidate
           const halt = halted(index)
-          const { right: kind } = transaction
           if (kind._tag === "Config") {
             const { data } = opened.payload
             const envelope = yield* Effect.try({
@@ -282,7 +350,8 @@ export const makeTxValidator = (
           }
           // config transactions stand alone in their blocks; if one ever does not, what follows sees it applied
           const bundle = support.bundles.current()
-          const code = yield* endorser(candidate, kind.parts, index, number, bundle, state, updated, halt)
+          const verdict = judged(() => endorser(candidate, kind.parts, index, number, bundle, state, updated, halt))
+          const code = typeof verdict === "number" ? verdict : yield* verdict
           codes[index] = code
           if (code !== Code.VALID) continue
           const chaincode =
@@ -308,11 +377,6 @@ export const makeTxValidator = (
           const current = prepared.bundle === support.bundles.current()
           const fresh = current ? prepared : yield* prepareWith(support, prepared.block)
           return yield* Effect.scoped(verdicts(fresh))
-        }).pipe(
-          Effect.withSpan("TxValidator.validate", {
-            captureStackTrace: false,
-            attributes: { channel: channelId, block: String(prepared.block.number) }
-          })
-        )
+        }).pipe(span("TxValidator.validate", () => ({ channel: channelId, block: String(prepared.block.number) })))
     }
   })

@@ -5,10 +5,10 @@ import { chaincodePolicyOnly, keyLevelPolicies } from "./keyLevel.js"
 import { lsccInvocationHolds } from "./lscc.js"
 
 export const defaultValidation: ValidationPluginFactory = () => ({
-  validate: (input) =>
-    Effect.suspend(() => {
-      const failure = input.capabilities.v13Validation ? keyLevelPolicies(input) : chaincodePolicyOnly(input)
-      if (failure !== undefined) return Effect.fail(failure)
-      return input.namespace === "lscc" ? lsccInvocationHolds(input) : Effect.void
-    })
+  // at once: a verdict that is there already costs the validator no fiber step
+  validate: (input) => {
+    const failure = input.capabilities.v13Validation ? keyLevelPolicies(input) : chaincodePolicyOnly(input)
+    if (failure !== undefined) return Effect.fail(failure)
+    return input.namespace === "lscc" ? lsccInvocationHolds(input) : Effect.void
+  }
 })
