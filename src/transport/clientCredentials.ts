@@ -6,6 +6,7 @@
 import { isIP } from "node:net"
 import * as tls from "node:tls"
 import * as grpc from "@grpc/grpc-js"
+import { clientReason } from "./tlsReasons.js"
 
 export interface Handshake {
   readonly context: tls.SecureContext
@@ -22,30 +23,6 @@ export interface Handshake {
 type Connector = ReturnType<grpc.ChannelCredentials["_createSecureConnector"]>
 type Connect = Connector["connect"]
 
-/** What the server said before it hung up: `handshake failure` when it misses a client certificate. */
-const alert = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/
-const alertNames: Readonly<Record<string, string>> = { UNKNOWN_CA: "unknown certificate authority" }
-
-/** Go's words for what OpenSSL found, where scripts and people know them. */
-const inGo = (error: Error & { readonly code?: string }): string => {
-  switch (error.code) {
-    case "CERT_HAS_EXPIRED":
-    case "CERT_NOT_YET_VALID":
-      return "x509: certificate has expired or is not yet valid"
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "UNABLE_TO_GET_ISSUER_CERT":
-    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-      return "x509: certificate signed by unknown authority"
-    default: {
-      const name = alert.exec(error.code ?? "")?.[1]
-      if (name === undefined) return error.message
-      return `remote error: tls: ${alertNames[name] ?? name.toLowerCase().replaceAll("_", " ")}`
-    }
-  }
-}
-
 const handshake = (options: Handshake, socket: Parameters<Connect>[0]): ReturnType<Connect> =>
   new Promise((resolve, reject) => {
     const { context, done, host, judge, serverNameOverride } = options
@@ -54,7 +31,7 @@ const handshake = (options: Handshake, socket: Parameters<Connect>[0]): ReturnTy
     const fail = (error: Error): void => {
       if (settled) return
       settled = true
-      done({ failure: `authentication handshake failed: ${inGo(error)}` })
+      done({ failure: `authentication handshake failed: ${clientReason(error)}` })
       secure.destroy()
       reject(error)
     }

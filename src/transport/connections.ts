@@ -15,6 +15,7 @@ import { BindFailed } from "./errors.js"
 import { durationText } from "./observe.js"
 import type { Caller } from "./serverCall.js"
 import { subjectText } from "./tls.js"
+import { serverReason } from "./tlsReasons.js"
 
 export interface ConnectionOptions {
   /** `host:port`; port 0 takes any. */
@@ -193,6 +194,7 @@ export class Connections {
       socket.destroy()
       return
     }
+    void socket.remoteAddress // asked once, it is known for good
     this.sockets.add(socket)
     socket.once("close", () => {
       this.sockets.delete(socket)
@@ -229,8 +231,11 @@ export class Connections {
   }
 
   private handshakeFailed(error: Error, socket: tls.TLSSocket): void {
-    // OpenSSL ends its texts with a line feed of its own, and puts its place in the source before them
-    const reason = oneLine(String(socket.authorizationError ?? error.message))
+    const { authorizationError } = socket
+    // the type says Error, Node gives its code
+    const unverified =
+      authorizationError === undefined || authorizationError === null ? undefined : String(authorizationError)
+    const reason = serverReason(error, unverified)
     this.options.log.error(`Server TLS handshake failed with error ${reason}`, { "remote address": remote(socket) })
     socket.on("error", () => {})
     socket.destroy()
@@ -270,10 +275,8 @@ export class Connections {
   }
 }
 
-/** A text as one line of the log. */
-export const oneLine = (text: string): string => text.trim().replace(/\s*[\r\n]+\s*/g, " ")
-
-const remote = (socket: net.Socket): string =>
-  socket.remoteAddress === undefined
-    ? "unknown"
-    : joinAddress(plainAddress(socket.remoteAddress), socket.remotePort ?? 0)
+/** Where a connection comes from, also when it is closed already: a TLS socket forgets, the one below it does not. */
+const remote = (socket: net.Socket): string => {
+  if (socket.remoteAddress !== undefined) return joinAddress(plainAddress(socket.remoteAddress), socket.remotePort ?? 0)
+  return "_parent" in socket && socket._parent instanceof net.Socket ? remote(socket._parent) : "unknown"
+}

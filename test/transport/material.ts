@@ -17,6 +17,8 @@ export interface Authority extends Pair {
 
 export interface IssueOptions {
   readonly dns?: ReadonlyArray<string>
+  /** Leaves 127.0.0.1 out of its names. */
+  readonly noAddress?: boolean
   readonly notBefore?: number
   readonly notAfter?: number
 }
@@ -75,7 +77,10 @@ export const authority = (name: string): Authority => {
             extensions.extendedKeyUsage([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
             extensions.basicConstraints(false),
             extensions.authorityKeyId(caKey.ski),
-            extensions.alternativeNames(options.dns ?? ["localhost"], [Uint8Array.of(127, 0, 0, 1)])
+            extensions.alternativeNames(
+              options.dns ?? ["localhost"],
+              options.noAddress === true ? [] : [Uint8Array.of(127, 0, 0, 1)]
+            )
           ]
         },
         caKey

@@ -7,21 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { expirationNotice, LocalMsp } from "../../msp/index.js"
 import * as Log from "../../runtime/Log.js"
+import { longSleep } from "../../runtime/longSleep.js"
 import { msp } from "../../wire/index.js"
 import { ServerMaterial } from "./Server.js"
 
 const log = Log.module("certmonitor")
-/** Node's timers hold 24.8 days: longer waits go in steps. */
-const longestSleep = 20 * 24 * 3_600_000
-
-const sleepLong = (millis: number): Effect.Effect<void> =>
-  millis <= longestSleep
-    ? Effect.sleep(millis)
-    : Effect.zipRight(
-        Effect.sleep(longestSleep),
-        Effect.suspend(() => sleepLong(millis - longestSleep))
-      )
-
 const track = (role: string, pem: Uint8Array) =>
   Effect.gen(function* () {
     const notice = expirationNotice(role, pem, yield* Clock.currentTimeMillis)
@@ -30,7 +20,7 @@ const track = (role: string, pem: Uint8Array) =>
     if (notice.warning !== undefined) yield* log.warning(notice.warning)
     if (notice.later === undefined) return
     const { inMs, warning } = notice.later
-    yield* Effect.forkScoped(Effect.zipRight(sleepLong(inMs), log.warning(warning)))
+    yield* Effect.forkScoped(Effect.zipRight(longSleep(inMs), log.warning(warning)))
   })
 
 export const layer: Layer.Layer<never, never, LocalMsp | ServerMaterial> = Layer.scopedDiscard(

@@ -1,12 +1,12 @@
 /** Stage 25: says when certificates end, now and a week before. Never fails. Source: common/crypto/expiration.go. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { certificatePem } from "../../crypto/index.js"
 import { expirationNotice, LocalMsp } from "../../msp/index.js"
 import * as Log from "../../runtime/Log.js"
+import { longSleep } from "../../runtime/longSleep.js"
 import { stage } from "../../runtime/Stage.js"
 import { Credentials } from "./Credentials.js"
 import { ServerSettings } from "./ServerSettings.js"
@@ -22,7 +22,7 @@ export const trackExpiration = (role: string, pem: Uint8Array): Effect.Effect<vo
     if (info !== undefined) yield* log.info(info)
     if (warning !== undefined) yield* log.warning(warning)
     if (later !== undefined)
-      yield* Effect.forkScoped(Effect.zipRight(Effect.sleep(Duration.millis(later.inMs)), log.warning(later.warning)))
+      yield* Effect.forkScoped(Effect.zipRight(longSleep(later.inMs), log.warning(later.warning)))
   })
 
 export const layer = Layer.scopedDiscard(

@@ -47,14 +47,14 @@ const watch = Effect.gen(function* () {
   const operations = yield* Operations
   const servers: Array<GrpcServerShape> = [yield* GrpcServer]
   let current: KeyPair | undefined = server.tls
-  let told = ""
+  const told = new Map<string, string>()
 
   /** A pair that cannot be used is told once: half of it may be there, the other half on its way. */
   const keepOld = (what: string) => (error: { readonly message: string }) =>
     Effect.suspend(() => {
       const text = `${what} is not reloaded, the old one stays: ${error.message}`
-      if (text === told) return Effect.void
-      told = text
+      if (text === told.get(what)) return Effect.void
+      told.set(what, text)
       return log.warning(text)
     })
 
@@ -63,7 +63,7 @@ const watch = Effect.gen(function* () {
     if (current !== undefined && samePair(pair, current)) return
     for (const one of servers) yield* one.reloadServerCert(pair)
     current = pair
-    told = ""
+    told.clear()
     yield* log.info("server TLS certificate reloaded")
     yield* trackExpiration("server TLS", pair.certificate)
   }).pipe(Effect.catchAll(keepOld("the server TLS certificate")))
