@@ -2,6 +2,7 @@
  * Gossip between peers: connections, membership, dissemination, state transfer, election, private data. Rank 7: imports
  * lower ranks; `src/peer` and `src/network` import it.
  */
+export * from "./bounds.js"
 export * from "./Comm.js"
 export * from "./core/index.js"
 export * from "./errors.js"

@@ -6,8 +6,8 @@
 import * as Either from "effect/Either"
 import { copyBytes } from "../wire/bytes.js"
 import { EMPTY, gossip, WireError } from "../wire/index.js"
-import { Reader } from "../wire/reader.js"
-import type { Init, MessageInfo, MessageType } from "../wire/types.js"
+import type { Init, MessageType } from "../wire/types.js"
+import { countFields, maxFields } from "./bounds.js"
 import { contentOf, isSignedKind } from "./kinds.js"
 import type { SignedGossipMessage } from "./messages.js"
 import type { Refused } from "./Security.js"
@@ -24,8 +24,6 @@ export type Verify = (identity: Uint8Array, signature: Uint8Array, message: Uint
 export const maxSignatureSize = 8 * 1024
 /** Largest secret payload taken, bytes: it holds one `host:port`. */
 export const maxSecretSize = 4 * 1024
-/** Most fields that one message may hold; an object is made for each, many times the size of its bytes. */
-export const maxFields = 250_000
 /** Largest payload of the kinds that concern one peer only: handshake, alive, StateInfo, leadership, acknowledgement… */
 export const maxSmallPayload = 1024 * 1024
 
@@ -42,59 +40,6 @@ const smallKinds: ReadonlySet<string> = new Set([
 ] as const)
 
 const refuse = (message: string): Either.Either<never, Refused> => Either.left({ message })
-
-/** Messages deeper than this are refused by decoding anyway. */
-const maxDepth = 500
-
-/** Key of a field on the wire -> the message in it, of every message that can be reached from `roots`. */
-const nestedMessages = (
-  roots: ReadonlyArray<MessageInfo>
-): ReadonlyMap<MessageInfo, ReadonlyMap<number, MessageInfo>> => {
-  const tables = new Map<MessageInfo, ReadonlyMap<number, MessageInfo>>()
-  const visit = (info: MessageInfo): void => {
-    if (tables.has(info)) return
-    const inner = new Map<number, MessageInfo>()
-    tables.set(info, inner)
-    for (const { number, message, mapKey } of info.fields) {
-      if (message !== undefined && mapKey === undefined) inner.set(number * 8 + 2, message())
-    }
-    for (const message of inner.values()) visit(message)
-  }
-  for (const root of roots) visit(root)
-  return tables
-}
-
-const nested = nestedMessages([gossip.Envelope, gossip.GossipMessage, gossip.Secret])
-const noneNested: ReadonlyMap<number, MessageInfo> = new Map()
-
-/**
- * Fields of a message and of those inside it, counted up to one more than `limit`; -1 where it is nested too deeply.
- * Bytes are passed over, so that a block costs nothing. Throws WireError.
- */
-const countFields = (type: MessageInfo, bytes: Uint8Array, limit: number): number => {
-  const reader = new Reader(bytes)
-  let count = 0
-  const walk = (info: MessageInfo, depth: number): boolean => {
-    const inner = nested.get(info) ?? noneNested
-    while (reader.pos < reader.end) {
-      count += 1
-      if (count > limit) return true
-      const key = reader.key()
-      const message = inner.get(key)
-      if (message === undefined) {
-        reader.pass(key, info.typeName)
-        continue
-      }
-      if (depth === maxDepth) return false
-      const outer = reader.open()
-      if (!walk(message, depth + 1)) return false
-      if (count > limit) return true
-      reader.end = outer
-    }
-    return true
-  }
-  return walk(type, 1) ? count : -1
-}
 
 // ---- Opening what arrived ------------------------------------------------------------------------------------------
 
