@@ -43,6 +43,11 @@ export const systemPlugins = leafOf<ReadonlyArray<kinds.SystemPlugin>>(kinds.lis
 export const opaque = leafOf<kinds.Opaque>(kinds.opaque, {})
 /** A user or group number; undefined when it is not set. */
 export const optionalId = leafOf<number | undefined>(kinds.integer(0, 0xffff_fffe), undefined)
+/** A whole number from 1 on; undefined when it is not set. */
+export const optionalCount = leafOf<number | undefined>(kinds.integer(1, Number.MAX_SAFE_INTEGER), undefined)
 /** One of a few words; the first holds when the key is not set. */
 export const word = <W extends string>(first: W, ...others: ReadonlyArray<W>) =>
   leafOf(kinds.word(first, ...others), first)
+/** One of a few words; undefined when it is not set. */
+export const optionalWord = <W extends string>(...words: ReadonlyArray<W>) =>
+  leafOf<W | undefined>(kinds.word(...words), undefined)

@@ -8,7 +8,7 @@ export const compatibleVersion = "1.4.12"
 export const commitSha = "development build"
 
 /** Of the images that chaincode is built on. */
-const baseImageVersion = "0.4.22"
+export const baseImageVersion = "0.4.22"
 
 const architectures: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" }
 

@@ -98,7 +98,7 @@ describe("defaults", () => {
     assert.isFalse(peer.discovery.enabled)
     assert.strictEqual(peer.bccsp.default, "SW")
     assert.strictEqual(peer.tls.maxVersion, "1.2")
-    assert.strictEqual(vm.type, "process")
+    assert.isUndefined(vm.type)
     assert.isUndefined(vm.process.uid)
     assert.strictEqual(chaincode.mode, "net")
     assert.strictEqual(chaincode.system.size, 0)
@@ -137,7 +137,7 @@ describe("precedence", () => {
       const name = `CORE_${keys.join("_").toUpperCase()}`
       const text = info.type.startsWith("list of {")
         ? undefined
-        : (info.fallback ?? (info.type.startsWith("map") ? '{"a":"b"}' : "7"))
+        : (info.fallback ?? (info.type.startsWith("map") ? '{"a":"b"}' : (/^`(.+?)`/.exec(info.type)?.[1] ?? "7")))
       if (text === undefined || info.zeroIsUnset) continue
       const structured = info.type.includes("{")
       const config = load("", { [name]: structured ? "{}" : text })

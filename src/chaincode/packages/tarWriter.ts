@@ -31,11 +31,11 @@ const fields = (name: string): { readonly name: string; readonly prefix: string 
   return { name: name.slice(slash + 1), prefix: name.slice(0, slash) }
 }
 
-const header = (name: string, prefix: string, size: number, type: string, mode: number): Buffer => {
+const header = (name: string, prefix: string, size: number, type: string, mode: number, owner: number): Buffer => {
   const block = Buffer.alloc(BLOCK)
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0")
   block.write(name, 0, 100, "latin1")
-  block.write(`${octal(mode, 7)}\0${octal(OWNER, 7)}\0${octal(OWNER, 7)}\0`, 100, "latin1")
+  block.write(`${octal(mode, 7)}\0${octal(owner, 7)}\0${octal(owner, 7)}\0`, 100, "latin1")
   block.write(`${octal(size, 11)}\0${octal(0, 11)}\0        ${type}`, 124, "latin1")
   block.write("ustar\x0000", 257, "latin1")
   block.write(`${octal(0, 7)}\0${octal(0, 7)}\0`, 329, "latin1")
@@ -48,7 +48,7 @@ const header = (name: string, prefix: string, size: number, type: string, mode: 
 const padding = (size: number): Buffer => Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK)
 
 /** An extended header that carries the whole name. */
-const paxHeader = (name: string): Array<Buffer> => {
+const paxHeader = (name: string, owner: number): Array<Buffer> => {
   const body = ` path=${name}\n`
   const length = Buffer.byteLength(body)
   let total = length + String(length).length
@@ -56,20 +56,20 @@ const paxHeader = (name: string): Array<Buffer> => {
   const record = Buffer.from(`${total}${body}`)
   const directory = name.slice(0, name.lastIndexOf("/") + 1)
   const shown = asciiPart(`${directory}PaxHeaders.0/${name.slice(directory.length)}`)
-  return [header(shown, "", record.length, "x", 0), record, padding(record.length)]
+  return [header(shown, "", record.length, "x", 0, owner), record, padding(record.length)]
 }
 
-/** A tar archive of the files in the order given. */
-export const tarOf = (files: ReadonlyArray<ArchiveFile>): Uint8Array => {
+/** A tar archive of the files in the order given. `owner` is their user and group number. */
+export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
   const parts: Array<Uint8Array> = []
   for (const file of files) {
     let place = fields(file.name)
     if (place === undefined) {
-      parts.push(...paxHeader(file.name))
+      parts.push(...paxHeader(file.name, owner))
       place = { name: asciiPart(file.name), prefix: "" }
     }
     parts.push(
-      header(place.name, place.prefix, file.content.length, "0", MODE),
+      header(place.name, place.prefix, file.content.length, "0", MODE, owner),
       file.content,
       padding(file.content.length)
     )
@@ -79,8 +79,8 @@ export const tarOf = (files: ReadonlyArray<ArchiveFile>): Uint8Array => {
 }
 
 /** The same, compressed. The gzip header carries no time and no name. */
-export const tarGzOf = (files: ReadonlyArray<ArchiveFile>): Uint8Array => {
-  const bytes = gzipSync(tarOf(files))
+export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
+  const bytes = gzipSync(tarOf(files, owner))
   bytes[9] = 255 // the operating system, which would otherwise differ between machines
   return bytes
 }

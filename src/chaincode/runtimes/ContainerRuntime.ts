@@ -1,5 +1,5 @@
 /**
- * Where chaincode runs: one interface, media beside it (process, user; docker). A runtime starts, watches and ends; who
+ * Where chaincode runs: one interface, media beside it (process, docker, user). A runtime starts, watches and ends; who
  * may register and when a launch has succeeded is not its business. Source: chaincode.md R13-R18.
  */
 import * as Context from "effect/Context"
@@ -38,10 +38,13 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{
   }
 }
 
-/** The end of a chaincode process. */
-export class NotRunning extends Data.TaggedError("NotRunning")<{ readonly chaincode: string }> {
+/** The end of a chaincode cannot be waited for. */
+export class NotRunning extends Data.TaggedError("NotRunning")<{
+  readonly chaincode: string
+  readonly reason?: string
+}> {
   override get message() {
-    return `chaincode ${this.chaincode} is not running`
+    return this.reason ?? `chaincode ${this.chaincode} is not running`
   }
 }
 

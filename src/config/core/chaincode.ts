@@ -1,5 +1,17 @@
 /** `vm` and `chaincode` of core.yaml. Source: peer-endorse-validate.md 2.2; chaincode.md section 2. */
-import { bool, duration, int, opaque, optionalId, systemPlugins, text, textMap, word, words } from "../fields.js"
+import {
+  bool,
+  duration,
+  int,
+  opaque,
+  optionalCount,
+  optionalId,
+  optionalWord,
+  systemPlugins,
+  text,
+  textMap,
+  words
+} from "../fields.js"
 import { section } from "../schema.js"
 
 const dockerFile = (of: string, sample: string) =>
@@ -35,17 +47,25 @@ const hostConfig = section("hostConfig", "Settings of chaincode containers, as D
 })
 
 export const vm = section("vm", "Where chaincode runs.", {
-  type: word("process", "docker", "user")(
+  type: optionalWord("process", "docker", "user")(
     "type",
-    "`process`: child processes of the peer; `docker`: containers; `user`: started by hand. Fabric has containers only.",
-    { fallback: "process", ours: true }
+    "`process`: child processes of the peer; `docker`: containers; `user`: started by hand. Fabric has containers only: where an endpoint is set and this is not, chaincode runs in containers, otherwise as processes.",
+    { ours: true, sample: "process" }
   ),
   process: section("process", "Chaincode as processes.", {
     uid: optionalId("uid", "User that chaincode runs as; unset: the peer's own, which can read the peer's keys.", {
       ours: true
     }),
     gid: optionalId("gid", "Group that chaincode runs as.", { ours: true }),
-    openFiles: optionalId("openFiles", "Files that a chaincode may have open; unset: as the peer.", { ours: true }),
+    openFiles: optionalCount("openFiles", "Files that a chaincode may have open; unset: as the peer.", { ours: true }),
+    processes: optionalCount("processes", "Processes and threads of the chaincode's user; unset: as the peer.", {
+      ours: true
+    }),
+    memory: optionalCount(
+      "memory",
+      "Bytes of memory that a chaincode may hold with all its processes; beyond, it is ended. Unset: no limit. Linux only.",
+      { ours: true }
+    ),
     prebuilt: text("prebuilt", "Folder of ready-made Go chaincode, named `<name>-<version>` or `<name>`.", {
       path: true,
       ours: true

@@ -29,6 +29,7 @@ import { chaincodeEnvironment, type Environment } from "./environment.js"
 import type { DiskFailed } from "./errors.js"
 import { disk } from "./errors.js"
 import { Folders } from "./Folders.js"
+import { exceeded, heapEnvironment } from "./memory.js"
 import { endLeftover, type ProcessMark, startTimeOf } from "./owner.js"
 import { type ProcessLimits, type Supervised, supervise } from "./Supervised.js"
 import { onChange, watchedFolder } from "./watch.js"
@@ -232,7 +233,11 @@ class ProcessRuntime {
         environment: {
           ...environment,
           ...prepared.environment,
-          ...(debugPort === undefined ? {} : { NODE_OPTIONS: `--inspect=127.0.0.1:${debugPort.innerPort}` })
+          ...heapEnvironment(
+            request.type,
+            options.limits?.memory,
+            debugPort === undefined ? undefined : `--inspect=127.0.0.1:${debugPort.innerPort}`
+          )
         },
         uid: options.uid,
         gid: options.gid,
@@ -242,6 +247,8 @@ class ProcessRuntime {
       const running: Running = { debugPort, scope, key, file, process: started, alive: true, stopping: false }
       this.running.set(key, running)
       yield* this.watch(running).pipe(Effect.interruptible, Effect.forkIn(this.scope))
+      const memory = options.limits?.memory
+      if (memory !== undefined) yield* this.endBeyond(running, memory).pipe(Effect.interruptible, Effect.forkIn(scope))
       const startTime = yield* Effect.promise(() => startTimeOf(started.pid))
       if (startTime !== undefined) {
         const content: ProcessMark = { pid: started.pid, startTime }
@@ -276,6 +283,18 @@ class ProcessRuntime {
       yield* Scope.extend(onChange(folder, end), running.scope)
       yield* log.warning(`Chaincode ${key} runs in ${folder}, not from its package (chaincode.watch)`)
     })
+  }
+
+  /** More memory than it may hold is the chaincode's own fault: it counts as a crash. */
+  private endBeyond({ key, process: started }: Running, memory: number): Effect.Effect<void> {
+    return Effect.flatMap(exceeded(started.pid, memory), (held) =>
+      Effect.zipRight(
+        log.error(
+          `Chaincode ${key} holds ${held} bytes of memory, more than the ${memory} of vm.process.memory: it ends`
+        ),
+        Effect.sync(() => started.signal("SIGKILL"))
+      )
+    )
   }
 
   private markOf(file: string): string {

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type { SyncLog } from "../../../runtime/Log.js"
 import { textOf } from "../../../runtime/Stage.js"
 import { StartFailed } from "../ContainerRuntime.js"
+import { Lines } from "../lines.js"
 import { signalGroup } from "./owner.js"
 
 export interface ProcessLimits {
@@ -20,8 +21,8 @@ export interface ProcessLimits {
   readonly openFiles?: number
   /** Processes and threads of the user (`ulimit -u`). */
   readonly processes?: number
-  /** Processor seconds (`ulimit -t`). */
-  readonly cpuSeconds?: number
+  /** Bytes of memory held by the whole process group; see memory.ts. */
+  readonly memory?: number
 }
 
 export interface SupervisedOptions {
@@ -46,35 +47,22 @@ export interface Supervised {
 /** fd 3 is the pipe from the peer: it ends when the peer does, and the watcher takes the group down. */
 const watcher = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 & exec 3<&-;"
 
-const script = ({ cpuSeconds, openFiles, processes }: ProcessLimits): string => {
+const script = ({ openFiles, processes }: ProcessLimits): string => {
   const limit = (flag: string, value: number | undefined) =>
     value === undefined ? "" : `ulimit -${flag} ${value} || exit 126;`
-  return `${watcher}${limit("n", openFiles)}${limit("u", processes)}${limit("t", cpuSeconds)} exec "$@"`
+  return `${watcher}${limit("n", openFiles)}${limit("u", processes)} exec "$@"`
 }
-
-/** Longer lines are cut into pieces of this many characters. */
-const MAX_LINE = 16 * 1024
 
 /** Hands a stream's lines to `line`, without the line end. */
 const readLines = (stream: Readable | null, line: (text: string) => void): void => {
   if (stream === null) return
   const decoder = new StringDecoder("utf8")
-  let rest = ""
-  const take = (text: string): void => {
-    const lines = (rest + text).split("\n")
-    rest = lines.pop() ?? ""
-    for (const whole of lines) line(whole.endsWith("\r") ? whole.slice(0, -1) : whole)
-    while (rest.length > MAX_LINE) {
-      line(rest.slice(0, MAX_LINE))
-      rest = rest.slice(MAX_LINE)
-    }
-  }
-  stream.on("data", (chunk: Buffer) => take(decoder.write(chunk)))
+  const lines = new Lines(line)
+  stream.on("data", (chunk: Buffer) => lines.add(decoder.write(chunk)))
   stream.on("error", () => {})
   stream.on("end", () => {
-    take(decoder.end())
-    if (rest !== "") line(rest)
-    rest = ""
+    lines.add(decoder.end())
+    lines.end()
   })
 }
 
