@@ -71,10 +71,10 @@ const printable = (text: string): string => JSON.stringify(text).slice(1, -1)
 /** Who a serialized identity says it is. Never fails. */
 export const describeIdentity = (
   serialized: Uint8Array,
-  deserializer: Pick<IdentityDeserializer, "deserializeIdentity">
+  deserializer: Pick<IdentityDeserializer, "deserializeIdentity"> | undefined
 ): { readonly mspId: string; readonly subject: string } => {
-  const known = deserializer.deserializeIdentity(serialized)
-  if (Either.isRight(known))
+  const known = deserializer?.deserializeIdentity(serialized)
+  if (known !== undefined && Either.isRight(known))
     return { mspId: known.right.mspId, subject: printable(subjectText(known.right.certificate.subject)) }
   try {
     return { mspId: printable(msp.SerializedIdentity.decode(serialized).mspid), subject: "" }

@@ -30,6 +30,8 @@ import { checkTransaction, openTransaction } from "./message.js"
 import type { PluginFailure, ValidationPlugin } from "./plugin.js"
 import { ValidationPlugins } from "./plugin.js"
 import { PolicyCache } from "./policies.js"
+import type { Refusal, RefusalDetail } from "./refusal.js"
+import { chaincodeDetail, policyDetail, Report } from "./report.js"
 import { endorsementSet, verifyCreator, verifyEndorsements } from "./signatures.js"
 import type { ValidationState } from "./state.js"
 import { SystemChaincodeNames } from "./state.js"
@@ -49,6 +51,8 @@ export interface ValidatorSupport {
   readonly state: Effect.Effect<ValidationState, unknown, Scope.Scope>
   /** Checks a config transaction against the configuration in force and puts it in force (3.6 rule 6). */
   readonly applyConfig: (envelope: common.ConfigEnvelope, raw: Uint8Array) => Effect.Effect<void, unknown>
+  /** Told why of every transaction that is refused here, before the block's codes are given. Must not throw. */
+  readonly refused?: (refusal: Refusal) => void
 }
 
 /** The part of a block that validation needs. */
@@ -233,7 +237,8 @@ export const makeTxValidator = (
       bundle: Bundle,
       state: ValidationState,
       updated: UpdatedParameters,
-      halt: (reason: string, cause?: unknown) => ValidationHalted
+      halt: (reason: string, cause?: unknown) => ValidationHalted,
+      because: (detail: () => RefusalDetail) => void
     ): Verdict => {
       const { txId } = opened.channelHeader
       const attempt = <A>(what: string, read: () => A): A => {
@@ -259,6 +264,7 @@ export const makeTxValidator = (
 
       const refused = (namespace: string, failure: PluginFailure): Verdict => {
         if (failure._tag === "ExecutionFailure") throw halt(failure.reason, failure.cause)
+        because(() => policyDetail(namespace, failure.reason, failure.refused, bundle, verify))
         return Effect.as(
           log
             .at("VSCCValidateTx")
@@ -275,7 +281,10 @@ export const makeTxValidator = (
           const make = checks[i]
           if (make === undefined) break
           const check = attempt("Could not retrieve state for chaincode", make)
-          if (Either.isLeft(check)) return check.left
+          if (Either.isLeft(check)) {
+            because(() => chaincodeDetail(parts, state))
+            return check.left
+          }
           const { namespace, plugin: name, policy } = check.right
           const plugin = pluginOf(name)
           if (plugin === undefined) throw halt(`plugin with name ${name} wasn't found`)
@@ -320,12 +329,14 @@ export const makeTxValidator = (
         const codes = new Uint8Array(candidates.length).fill(Code.NOT_VALIDATED)
         const valid: Array<ValidTransaction> = []
         const updated = new UpdatedParameters()
+        const report = new Report(support, number, prepared.bundle)
         const slices = makeSlices()
 
         for (const [index, candidate] of candidates.entries()) {
           if (slices.over()) yield* slices.rest
           if (candidate._tag === "Refused") {
             codes[index] = candidate.code
+            report.add(index, candidate.code, candidate.opened)
             continue
           }
           const { kind, opened } = candidate
@@ -346,14 +357,24 @@ export const makeTxValidator = (
           }
           if (kind._tag === "Other") {
             codes[index] = Code.UNKNOWN_TX_TYPE
+            report.add(index, Code.UNKNOWN_TX_TYPE, opened)
             continue
           }
           // config transactions stand alone in their blocks; if one ever does not, what follows sees it applied
           const bundle = support.bundles.current()
-          const verdict = judged(() => endorser(candidate, kind.parts, index, number, bundle, state, updated, halt))
+          let detail: (() => RefusalDetail) | undefined
+          const because = (made: () => RefusalDetail) => {
+            detail = made
+          }
+          const verdict = judged(() =>
+            endorser(candidate, kind.parts, index, number, bundle, state, updated, halt, because)
+          )
           const code = typeof verdict === "number" ? verdict : yield* verdict
           codes[index] = code
-          if (code !== Code.VALID) continue
+          if (code !== Code.VALID) {
+            report.add(index, code, opened, detail)
+            continue
+          }
           const chaincode =
             protos.ChaincodeHeaderExtension.decode(opened.channelHeader.extension).chaincodeId?.name ?? ""
           valid.push({
@@ -367,6 +388,10 @@ export const makeTxValidator = (
         if (support.bundles.current().application?.capabilities.forbidDuplicateTxIdInBlock === true)
           markRepeatedIds(valid, codes)
         markUpgradeConflicts(valid, codes)
+        for (const { index } of valid) {
+          const code = codes[index] ?? Code.NOT_VALIDATED
+          if (code !== Code.VALID) report.add(index, code, candidates[index]?.opened)
+        }
         return codes
       })
 

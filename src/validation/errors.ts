@@ -1,5 +1,6 @@
 /** Failures of validation. Outcomes that the protocol knows are codes (`protos.TxValidationCode`), never failures. */
 import * as Data from "effect/Data"
+import type { SignedData } from "../policy/index.js"
 
 /** A message that is not what it must be; the text is the reference's. */
 export class MessageInvalid extends Data.TaggedError("MessageInvalid")<{ readonly reason: string }> {
@@ -25,8 +26,22 @@ export class ValidationHalted extends Data.TaggedError("ValidationHalted")<{
   }
 }
 
+/** The policy that was not satisfied, where and by which signatures. */
+export interface RefusedPolicy {
+  /** `common.SignaturePolicyEnvelope`. */
+  readonly policy: Uint8Array
+  readonly set: ReadonlyArray<SignedData>
+  /** For a policy of a single key; private keys by their hash in hex. */
+  readonly collection?: string
+  readonly key?: string
+}
+
 /** What a validation plugin says of a transaction that it refuses: code ENDORSEMENT_POLICY_FAILURE. */
-export class PolicyFailure extends Data.TaggedError("PolicyFailure")<{ readonly reason: string }> {
+export class PolicyFailure extends Data.TaggedError("PolicyFailure")<{
+  readonly reason: string
+  /** For explanations; plugins may leave it out. */
+  readonly refused?: RefusedPolicy
+}> {
   override get message() {
     return this.reason
   }

@@ -6,6 +6,7 @@
 export * from "./errors.js"
 export * from "./message.js"
 export * from "./plugin.js"
+export * from "./refusal.js"
 export * from "./state.js"
 export * from "./TxValidator.js"
 export { defaultValidation } from "./vscc/DefaultValidation.js"

@@ -4,7 +4,7 @@
  * Source: ledger-privatedata.md 3.F; statebasedval/state_based_validator.go, range_query_validator.go.
  */
 import { kvrwset, protos } from "../../wire/index.js"
-import { compareUtf8, equalBytes } from "../../wire/protoutil.js"
+import { compareUtf8, equalBytes, toHex } from "../../wire/protoutil.js"
 import type { NamespaceSet, Version } from "../rwset/index.js"
 import { type MerkleSummary, RangeResults } from "../rwset/index.js"
 import type { UpdateBatch, VersionedValue } from "./UpdateBatch.js"
@@ -160,4 +160,72 @@ export const mvccCode = (sets: ReadonlyArray<NamespaceSet>, state: CommittedStat
     }
   }
   return Code.VALID
+}
+
+// ---- Explained ---------------------------------------------------------------------------------------------------
+
+/** What a transaction read that is no longer so. */
+export interface Conflict {
+  readonly code: number
+  readonly namespace: string
+  /** Empty for public state. */
+  readonly collection: string
+  /** The key read; the first key of a range; the hash of a private key in hex. */
+  readonly key: string
+  /** For a range: its end (exclusive; empty means no end). */
+  readonly rangeEnd: string | undefined
+  /** The version that was read; undefined: there was no such key, or a range. */
+  readonly read: Version | undefined
+  /** The committed version; undefined: there is no such key, or a range. */
+  readonly committed: Version | undefined
+  /** An earlier transaction of the same block writes it. */
+  readonly inBlock: boolean
+}
+
+/**
+ * The read that `mvccCode` refused a transaction for; undefined when it refuses nothing. Goes the same way once more:
+ * for refused transactions only.
+ */
+export const mvccConflict = (
+  sets: ReadonlyArray<NamespaceSet>,
+  state: CommittedState,
+  batch: UpdateBatch
+): Conflict | undefined => {
+  for (const set of sets) {
+    const { namespace } = set
+    const updates = batch.public.get(namespace)
+    for (const { key, version } of set.public.reads) {
+      const inBlock = updates?.has(key) === true
+      const committed = state.version(namespace, key)
+      if (inBlock || !sameVersion(committed, version)) {
+        const code = Code.MVCC_READ_CONFLICT
+        return { code, namespace, collection: "", key, rangeEnd: undefined, read: version, committed, inBlock }
+      }
+    }
+    for (const info of set.public.rangeQueriesInfo)
+      if (!rangeHolds(state, batch, namespace, info))
+        return {
+          code: Code.PHANTOM_READ_CONFLICT,
+          namespace,
+          collection: "",
+          key: info.startKey,
+          rangeEnd: info.endKey,
+          read: undefined,
+          committed: undefined,
+          inBlock: updates !== undefined && updates.size > 0
+        }
+    for (const { collection, hashed } of set.collections) {
+      const touched = batch.hashed.get(namespace)?.get(collection)
+      for (const { keyHash, version } of hashed.hashedReads) {
+        const inBlock = touched?.has(hashId(keyHash)) === true
+        const committed = state.hashedVersion(namespace, collection, keyHash)
+        if (inBlock || !sameVersion(committed, version)) {
+          const code = Code.MVCC_READ_CONFLICT
+          const key = toHex(keyHash)
+          return { code, namespace, collection, key, rangeEnd: undefined, read: version, committed, inBlock }
+        }
+      }
+    }
+  }
+  return undefined
 }

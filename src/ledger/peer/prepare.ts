@@ -11,8 +11,10 @@ import {
   applyPrivateWrites,
   applyWrites,
   type CommittedState,
+  type Conflict,
   followHashVersions,
   mvccCode,
+  mvccConflict,
   UpdateBatch
 } from "../mvcc/index.js"
 import type { TxPvtData } from "../pvtdata/index.js"
@@ -30,6 +32,8 @@ export interface CommittedTx {
   readonly type: number
   readonly code: number
   readonly chaincode: { readonly name: string; readonly version: string } | undefined
+  /** The read that it was refused for here. */
+  readonly conflict?: Conflict | undefined
 }
 
 export interface PreparedBlock {
@@ -63,6 +67,9 @@ interface Opened {
   readonly header: common.ChannelHeader
   readonly txId: string
 }
+
+/** Conflicts of one block that are looked into. */
+const LOOKED_INTO = 100
 
 export class BlockPreparation {
   private readonly codes: Uint8Array
@@ -111,7 +118,8 @@ export class BlockPreparation {
     const { chaincode, code, sets } = this.setsOf(opened, index)
     const final = code === Code.VALID && sets !== undefined ? this.apply(index, sets, opened) : code
     this.codes[index] = final
-    this.txs.push({ txId: opened.txId, type: opened.header.type, code: final, chaincode })
+    const conflict = code === Code.VALID && final !== Code.VALID && sets !== undefined ? this.conflict(sets) : undefined
+    this.txs.push({ txId: opened.txId, type: opened.header.type, code: final, chaincode, conflict })
   }
 
   /** The read-write set of a transaction that is valid so far; undefined: it has none and stays as it is. */
@@ -158,6 +166,13 @@ export class BlockPreparation {
       for (const { key, value } of set.public.writes)
         if (this.input.keyValueFault(key, value) !== undefined) return Code.INVALID_WRITESET
     return Code.VALID
+  }
+
+  private looked = 0
+  /** What a refused transaction is told; a block full of them is not gone through twice. */
+  private conflict(sets: ReadonlyArray<NamespaceSet>): Conflict | undefined {
+    this.looked += 1
+    return this.looked > LOOKED_INTO ? undefined : mvccConflict(sets, this.input.state, this.updates)
   }
 
   /** MVCC and, for valid ones, the writes. */

@@ -99,7 +99,7 @@ const ledgers =
   async () =>
     (await import("./ledgers.js"))[name]
 const packages =
-  (name: keyof typeof import("./chaincode/packages.js")): (() => Promise<Command>) =>
+  (name: "install" | "list" | "makePackage" | "signPackage"): (() => Promise<Command>) =>
   async () =>
     (await import("./chaincode/packages.js"))[name]
 const transactions =

@@ -44,9 +44,13 @@ export const chaincodePolicyOnly = (input: PluginInput): PluginFailure | undefin
   if (failure === undefined) return undefined
   return set.length < input.endorsements.length
     ? new PolicyFailure({
-        reason: "Endorsement policy evaluation failure might be caused by duplicated identities"
+        reason: "Endorsement policy evaluation failure might be caused by duplicated identities",
+        refused: { policy: input.policy, set: input.endorsements }
       })
-    : new PolicyFailure({ reason: `VSCC error: endorsement policy failure, err: ${failure.message}` })
+    : new PolicyFailure({
+        reason: `VSCC error: endorsement policy failure, err: ${failure.message}`,
+        refused: { policy: input.policy, set }
+      })
 }
 
 /** Rules 3 to 5. */
@@ -59,7 +63,8 @@ export const keyLevelPolicies = (input: PluginInput): PluginFailure | undefined 
     const failure = input.evaluate(input.policy, input.endorsements)
     if (failure !== undefined)
       return new PolicyFailure({
-        reason: `validation of endorsement policy for chaincode ${namespace} in tx ${block}:${position} failed: ${failure.message}`
+        reason: `validation of endorsement policy for chaincode ${namespace} in tx ${block}:${position} failed: ${failure.message}`,
+        refused: { policy: input.policy, set: input.endorsements }
       })
     chaincodePolicyChecked = true
     somePolicyChecked = true
@@ -89,7 +94,8 @@ export const keyLevelPolicies = (input: PluginInput): PluginFailure | undefined 
     const failure = input.evaluate(parameter, input.endorsements)
     if (failure !== undefined)
       return new PolicyFailure({
-        reason: `validation of key ${shown} (coll'${collection}':ns'${namespace}') in tx ${block}:${position} failed: ${failure.message}`
+        reason: `validation of key ${shown} (coll'${collection}':ns'${namespace}') in tx ${block}:${position} failed: ${failure.message}`,
+        refused: { policy: parameter, set: input.endorsements, collection, key: shown }
       })
     somePolicyChecked = true
     return undefined

@@ -1,5 +1,12 @@
 import { assert, describe, it } from "vitest"
-import { applyWrites, commitHash, mvccCode, UpdateBatch, updateBytes } from "../../../src/ledger/mvcc/index.js"
+import {
+  applyWrites,
+  commitHash,
+  mvccCode,
+  mvccConflict,
+  UpdateBatch,
+  updateBytes
+} from "../../../src/ledger/mvcc/index.js"
 import type { NamespaceSet } from "../../../src/ledger/rwset/index.js"
 import { kvrwset, protos } from "../../../src/wire/index.js"
 import { EMPTY, fromHex, toHex, toText, utf8 } from "../../../src/wire/protoutil.js"
@@ -95,7 +102,10 @@ describe("conflicts (rules 52-54)", () => {
   const code = (set: Sets, ...before: ReadonlyArray<Sets>) => {
     const batch = new UpdateBatch()
     for (const [i, earlier] of before.entries()) applyWrites(sets(earlier), state, batch, version(2, i))
-    return mvccCode(sets(set), state, batch)
+    const found = mvccCode(sets(set), state, batch)
+    // the explanation refuses what the check refuses, for the same
+    assert.equal(mvccConflict(sets(set), state, batch)?.code ?? Code.VALID, found)
+    return found
   }
   const all = { startKey: "a", endKey: "z", itrExhausted: true, rawReads: raw(["a", 0], ["b", 1], ["d", 2]) }
   const early = { startKey: "a", endKey: "b", itrExhausted: false, rawReads: raw(["a", 0], ["b", 1]) }
@@ -149,6 +159,45 @@ describe("conflicts (rules 52-54)", () => {
     ]
   ])("%s", (_, expected, set, before) => {
     assert.equal(code(set, ...before), expected)
+  })
+  it("says which read it was", () => {
+    const conflict = (set: Sets, ...before: ReadonlyArray<Sets>) => {
+      const batch = new UpdateBatch()
+      for (const [i, earlier] of before.entries()) applyWrites(sets(earlier), state, batch, version(2, i))
+      return mvccConflict(sets(set), state, batch)
+    }
+    const stale = {
+      reads: [
+        { key: "b", version: version(1, 1) },
+        { key: "a", version: version(0, 3) }
+      ]
+    }
+    const found = conflict(stale)
+    assert.deepInclude(found, { code: Code.MVCC_READ_CONFLICT, namespace: "mycc", collection: "", key: "a" })
+    assert.deepInclude(found, { rangeEnd: undefined, committed: version(1, 0), inBlock: false })
+    assert.deepInclude(found?.read, { blockNum: 0n, txNum: 3n })
+    const written = conflict({ reads: [{ key: "a", version: version(1, 0) }] }, { writes: [put("a", "2")] })
+    assert.deepInclude(written, { key: "a", inBlock: true })
+    assert.deepInclude(conflict({ rangeQueriesInfo: [all] }, { writes: [put("c", "1")] }), { key: "a", rangeEnd: "z" })
+    const hashed: ReadonlyArray<NamespaceSet> = [
+      {
+        namespace: "mycc",
+        public: kvrwset.KVRWSet.create({}),
+        collections: [
+          {
+            collection: "coll",
+            privateHash: EMPTY,
+            hashed: kvrwset.HashedRWSet.create({ hashedReads: [{ keyHash: fromHex("ab01"), version: version(9, 9) }] })
+          }
+        ]
+      }
+    ]
+    assert.deepInclude(mvccConflict(hashed, state, new UpdateBatch()), {
+      code: mvccCode(hashed, state, new UpdateBatch()),
+      collection: "coll",
+      key: "ab01",
+      committed: undefined
+    })
   })
   it("lets a phantom in an earlier namespace win over a read conflict in a later one (trap 17)", () => {
     const two = [
