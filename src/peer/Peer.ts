@@ -1,7 +1,6 @@
 /**
  * A peer as one Layer: every startup stage a line, read upwards. The last line is acquired first and released last.
- * Gossip, lifecycle listeners and discovery have their place between the channels and the door; they come with later
- * steps. Source: peer-endorse-validate.md 1.2; design.md sections 1 and 3.
+ * Discovery has its place between the channels and the door; it comes with a later step. Source: peer-endorse-validate.md 1.2; design.md sections 1 and 3.
  */
 import * as Layer from "effect/Layer"
 import type { CoreConfig } from "../config/index.js"
@@ -22,6 +21,8 @@ import * as Credentials from "./stages/Credentials.js"
 import * as DeliverEvents from "./stages/DeliverEvents.js"
 import * as DeploySystemChaincodes from "./stages/DeploySystemChaincodes.js"
 import * as EndorserStage from "./stages/EndorserStage.js"
+import * as Gossip from "./stages/Gossip.js"
+import * as GossipChaincodes from "./stages/GossipChaincodes.js"
 import * as Handlers from "./stages/Handlers.js"
 import * as Identity from "./stages/Identity.js"
 import * as LedgerRebuild from "./stages/LedgerRebuild.js"
@@ -58,6 +59,7 @@ const Engine = EndorserStage.layer.pipe(
   Layer.provideMerge(SystemChaincodes.layer),
   Layer.provideMerge(DeliverEvents.layer),
   Layer.provideMerge(Channels.layer),
+  Layer.provideMerge(Gossip.layer),
   Layer.provideMerge(Packages.layer),
   Layer.provideMerge(Orderers.layer),
   Layer.provideMerge(Handlers.layer)
@@ -67,6 +69,7 @@ const Engine = EndorserStage.layer.pipe(
 const Doors = Serving.layer.pipe(
   Layer.provideMerge(Profiling.layer),
   Layer.provideMerge(OpenChannels.layer),
+  Layer.provideMerge(GossipChaincodes.layer),
   Layer.provideMerge(ChaincodeLifecycle.layer),
   Layer.provideMerge(DeploySystemChaincodes.layer),
   Layer.provideMerge(CertificateMonitor.layer)

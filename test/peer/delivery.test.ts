@@ -1,6 +1,5 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -18,12 +17,11 @@ import {
   sameEndpoints,
   shuffled
 } from "../../src/peer/delivery/endpoints.js"
-import { alone } from "../../src/peer/delivery/leadership.js"
 import type { Channel } from "../../src/transport/index.js"
 import { Code, GrpcFailure } from "../../src/transport/index.js"
 import { common, orderer } from "../../src/wire/index.js"
 import { utf8 } from "../../src/wire/protoutil.js"
-import { firstBundle, outcome } from "./support.js"
+import { firstBundle } from "./support.js"
 
 // ---- Pure parts --------------------------------------------------------------------------------------------------
 
@@ -93,13 +91,6 @@ describe("endpoints", () => {
       })
     )
   })
-})
-
-test("leadership: both settings at once are refused", () => {
-  expect(outcome(alone({ useLeaderElection: true, orgLeader: true }))).toBe(
-    "Setting both orgLeader and useLeaderElection to true isn't supported, aborting execution"
-  )
-  expect(Either.isRight(alone({ useLeaderElection: true, orgLeader: false }))).toBe(true)
 })
 
 // ---- The client, on a clock of its own -----------------------------------------------------------------------------

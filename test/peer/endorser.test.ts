@@ -4,7 +4,6 @@ import * as Either from "effect/Either"
 import { describe, expect, test } from "vitest"
 import { historyOf } from "../../src/peer/channels/history.js"
 import { decorate } from "../../src/peer/endorser/decorators.js"
-import { unreachable } from "../../src/peer/endorser/distribution.js"
 import { responsePayload } from "../../src/peer/endorser/payload.js"
 import { PluginEndorser } from "../../src/peer/endorser/plugins.js"
 import { assemblePrivateData } from "../../src/peer/endorser/privateData.js"
@@ -65,20 +64,6 @@ describe("private writes with their configurations", () => {
         throw new Error("closed")
       })
     ).toBe('error while retrieving collection config for chaincode "a": closed')
-  })
-  test("a peer alone can serve collections that require no other", () => {
-    const data = (required: number) =>
-      Either.getOrThrow(
-        assemblePrivateData(
-          writes(["a", "free", "bound"]),
-          lscc({ "a~collection": packageOf(collection("bound", required), collection("free")) }).getState,
-          1n
-        )
-      )
-    expect(unreachable(data(0))).toBeUndefined()
-    expect(unreachable(data(2))).toBe(
-      "could not build private data dissemination plan for chaincode a and collection bound: required to disseminate to at least 2 peers, but know of only 0 eligible peers"
-    )
   })
 })
 

@@ -5,14 +5,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { BundleSource } from "../../channelconfig/index.js"
-import { memberOrgs } from "../../commit/index.js"
 import * as Log from "../../runtime/Log.js"
 import { common, gossip, type transientstore } from "../../wire/index.js"
 import { equalBytes, utf8 } from "../../wire/protoutil.js"
 import type { GossipShape } from "../Gossip.js"
 import { randomNonce } from "../state/antiEntropy.js"
-import { type Collection, collectionIn, mayHave, signedDataOf } from "./collections.js"
+import { type Collection, collectionIn, type Membership, signedDataOf } from "./collections.js"
 import type { PrivateDataMetrics } from "./metrics.js"
 import { type Dissemination, disseminationPlan } from "./plan.js"
 
@@ -21,7 +19,7 @@ const log = Log.module("gossip.privdata", "disseminate")
 export interface DistributorSupport {
   readonly channelId: string
   readonly gossip: GossipShape
-  readonly bundles: BundleSource
+  readonly membership: Membership
   readonly metrics: PrivateDataMetrics
   readonly pushAckTimeoutMs: number
   /** From 0 (inclusive) to 1 (exclusive). */
@@ -48,11 +46,11 @@ const messageOf = (channelId: string, payload: Omit<gossip.PrivatePayload, "unkn
   })
 
 export const makeDistributor = (support: DistributorSupport): Distribute => {
-  const { bundles, channelId, gossip: core, random } = support
+  const { channelId, gossip: core, membership, random } = support
 
   /** Peers for one collection; the left is the reference's text. */
   const planOf = (collection: Collection): Either.Either<ReadonlyArray<Dissemination>, string> => {
-    const passes = core.peerFilter(channelId, (evidence) => mayHave(bundles, collection, signedDataOf(evidence)))
+    const passes = core.peerFilter(channelId, (evidence) => membership.mayHave(collection, signedDataOf(evidence)))
     if (passes === undefined) return Either.left(`Channel ${channelId} doesn't exist`)
     const eligible = core.peersOfChannel(channelId).filter(passes)
     const required = collection.requiredPeerCount
@@ -60,7 +58,7 @@ export const makeDistributor = (support: DistributorSupport): Distribute => {
       return Either.left(
         `required to disseminate to at least ${required} peers, but know of only ${eligible.length} eligible peers`
       )
-    const orgs = memberOrgs(collection, bundles.current().mspManager)
+    const orgs = membership.orgs(collection)
     const candidates = eligible.flatMap(({ pkiId }) => {
       const org = core.identityOf(pkiId)?.org
       return org !== undefined && orgs.includes(org) ? [{ pkiId, org }] : []

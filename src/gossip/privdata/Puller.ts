@@ -14,7 +14,7 @@ import { equalBytes, utf8 } from "../../wire/protoutil.js"
 import type { GossipShape } from "../Gossip.js"
 import { type NetworkMember, type PeerSignature, preferredEndpoint, type ReceivedMessage } from "../messages.js"
 import { randomNonce } from "../state/antiEntropy.js"
-import { type Collection, mayHave, signedDataOf, withCollections } from "./collections.js"
+import { type Collection, signedDataOf, withCollections } from "./collections.js"
 import { shuffled } from "./random.js"
 import { makeRetriever, type Retriever, type RetrieverSupport } from "./retriever.js"
 
@@ -96,7 +96,7 @@ const nothing: Pulled = { found: new Map(), purged: new Set() }
 
 export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { bundles, channelId, gossip: core, ledger, metrics, random } = support
+    const { channelId, gossip: core, ledger, membership, metrics, random } = support
     const channel = utf8(channelId)
     const retriever = makeRetriever(support)
     const pending = new Set<Pending>()
@@ -154,7 +154,7 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
 
     // ---- Asking ----
 
-    const membership: Effect.Effect<ReadonlyArray<NetworkMember>> = Effect.gen(function* () {
+    const members: Effect.Effect<ReadonlyArray<NetworkMember>> = Effect.gen(function* () {
       for (let poll = 1; ; poll += 1) {
         const members = core.peersOfChannel(channelId)
         if (members.length > 0 || poll === POLLS) return members
@@ -193,16 +193,16 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
     const pull = (items: ReadonlyArray<Item>): Effect.Effect<Pulled> =>
       Effect.gen(function* () {
         const fits = (member: NetworkMember) => items.some(({ any, preferred }) => preferred(member) || any(member))
-        let members = shuffled((yield* membership).filter(fits), random)
-        if (members.length === 0) {
+        let candidates = shuffled((yield* members).filter(fits), random)
+        if (candidates.length === 0) {
           yield* log.warning(`Do not know any peer in the channel(${channelId}) that matches the policies , aborting`)
           return nothing
         }
         const found = new Map<string, ReadonlyArray<Uint8Array>>()
         const purged = new Set<string>()
         let left = items
-        while (left.length > 0 && members.length > 0) {
-          const there = members
+        while (left.length > 0 && candidates.length > 0) {
+          const there = candidates
           left = left.filter(({ blockToLive, digest }) => {
             const gone = there.some(({ properties }) =>
               properties === undefined
@@ -227,7 +227,7 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
           for (const answer of answers)
             for (const [key, payloads] of answer) if (payloads.length > 0) found.set(key, payloads)
           left = left.filter(({ digest }) => !found.has(keyOf(digest)))
-          members = there.filter((member) => !shares.has(member))
+          candidates = there.filter((member) => !shares.has(member))
         }
         return { found, purged }
       })
@@ -249,7 +249,7 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
       const known = new Map<Collection, Filter>()
       return (collection: Collection): Filter => {
         const filter =
-          known.get(collection) ?? filterOf((evidence) => mayHave(bundles, collection, signedDataOf(evidence)))
+          known.get(collection) ?? filterOf((evidence) => membership.mayHave(collection, signedDataOf(evidence)))
         known.set(collection, filter)
         return filter
       }

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { BundleSource } from "../../channelconfig/index.js"
-import { satisfiesMembership } from "../../commit/index.js"
+import { memberOrgs, satisfiesMembership } from "../../commit/index.js"
 import type { PeerLedgerShape } from "../../ledger/index.js"
 import type { SignedData } from "../../policy/index.js"
 import { common } from "../../wire/index.js"
@@ -42,9 +42,18 @@ export const withCollections = <A, E>(
     (executor) => Effect.sync(() => executor.done())
   )
 
-/** Whether someone's signature satisfies a collection's member policy, by the configuration in force. */
-export const mayHave = (bundles: BundleSource, collection: Collection, signed: SignedData): boolean =>
-  satisfiesMembership(collection, signed, bundles.current().mspManager)
+/** Who belongs to a collection, by the configuration in force. */
+export interface Membership {
+  /** Whether someone's signature satisfies the collection's member policy. */
+  readonly mayHave: (collection: Collection, signed: SignedData) => boolean
+  /** MSP ids that the policy names. */
+  readonly orgs: (collection: Collection) => ReadonlyArray<string>
+}
+
+export const membershipOf = (bundles: BundleSource): Membership => ({
+  mayHave: (collection, signed) => satisfiesMembership(collection, signed, bundles.current().mspManager),
+  orgs: (collection) => memberOrgs(collection, bundles.current().mspManager)
+})
 
 /** What a peer has shown, as policies take it. */
 export const signedDataOf = ({ identity, message, signature }: PeerSignature): SignedData => ({

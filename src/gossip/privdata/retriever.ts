@@ -6,14 +6,19 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { BundleSource } from "../../channelconfig/index.js"
 import type { PeerLedgerShape } from "../../ledger/index.js"
 import type { TransientStoreShape } from "../../ledger/transient/index.js"
 import type { SignedData } from "../../policy/index.js"
 import { breathe } from "../../runtime/breathe.js"
 import * as Log from "../../runtime/Log.js"
 import { gossip, rwset } from "../../wire/index.js"
-import { type Collection, type CollectionLookup, collectionIn, mayHave, withCollections } from "./collections.js"
+import {
+  type Collection,
+  type CollectionLookup,
+  collectionIn,
+  type Membership,
+  withCollections
+} from "./collections.js"
 import type { PrivateDataMetrics } from "./metrics.js"
 
 const log = Log.module("gossip.privdata")
@@ -22,7 +27,7 @@ export interface RetrieverSupport {
   readonly channelId: string
   readonly ledger: PeerLedgerShape
   readonly transient: TransientStoreShape
-  readonly bundles: BundleSource
+  readonly membership: Membership
   readonly metrics: PrivateDataMetrics
 }
 
@@ -61,7 +66,7 @@ export interface Retriever {
   readonly payloadFor: (number: bigint, asker: SignedData) => Effect.Effect<gossip.Payload, Failure>
 }
 
-export const makeRetriever = ({ bundles, channelId, ledger, metrics, transient }: RetrieverSupport): Retriever => {
+export const makeRetriever = ({ channelId, ledger, membership, metrics, transient }: RetrieverSupport): Retriever => {
   const fromTransient = (digest: gossip.PvtDataDigest): Effect.Effect<Found | undefined, Failure> =>
     Effect.gen(function* () {
       // a reconciliation has no transaction id: nothing to look up by
@@ -117,8 +122,8 @@ export const makeRetriever = ({ bundles, channelId, ledger, metrics, transient }
     lookup: CollectionLookup
   ): boolean => {
     const latest = found.latestToo ? lookup(digest.namespace, digest.collection) : undefined
-    if (latest !== undefined && mayHave(bundles, latest, asker)) return true
-    return found.collection !== undefined && mayHave(bundles, found.collection, asker)
+    if (latest !== undefined && membership.mayHave(latest, asker)) return true
+    return found.collection !== undefined && membership.mayHave(found.collection, asker)
   }
 
   return {
@@ -179,7 +184,7 @@ export const makeRetriever = ({ bundles, channelId, ledger, metrics, transient }
                 const known = verdicts.get(key)
                 if (known !== undefined) return known
                 const config = lookup(namespace, collection)
-                const verdict = config !== undefined && mayHave(bundles, config, asker)
+                const verdict = config !== undefined && membership.mayHave(config, asker)
                 verdicts.set(key, verdict)
                 return verdict
               }

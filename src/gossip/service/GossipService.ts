@@ -21,6 +21,7 @@ import {
   makeDistributor,
   makePrivateDataMetrics,
   makePuller,
+  membershipOf,
   type Puller,
   startReconciler
 } from "../privdata/index.js"
@@ -112,7 +113,13 @@ const make = ({ random, settings, timers }: ServiceOptions) =>
       Effect.gen(function* () {
         const { bundles, channelId, ledger, line, transient } = channel
         yield* log.debug(`Creating state provider for chainID ${channelId}`)
-        const common = { channelId, gossip: core, bundles, metrics: privateDataMetrics(channelId), random }
+        const common = {
+          channelId,
+          gossip: core,
+          membership: membershipOf(bundles),
+          metrics: privateDataMetrics(channelId),
+          random
+        }
 
         // ---- Private data ----
         const { privateData } = settings

@@ -10,6 +10,7 @@ import type { BundleSource } from "../../channelconfig/index.js"
 import {
   applyConfig,
   type CommitPipeline,
+  type CommitStep,
   makeCommitPipeline,
   makePrivateDataCoordinator,
   type PrivateDataFetcher
@@ -25,6 +26,8 @@ import { validationStateOf } from "./validationState.js"
 export interface TransientSets {
   readonly byTxId: (txId: string) => Effect.Effect<ReadonlyArray<rwset.TxPvtReadWriteSet>, unknown>
   readonly purgeByTxIds: (txIds: ReadonlyArray<string>) => Effect.Effect<void, unknown>
+  /** Keeps a set that another peer gave for a block, without a configuration: it is served to nobody. */
+  readonly keep: (txId: string, block: bigint, set: rwset.TxPvtReadWriteSet) => Effect.Effect<void, unknown>
   /** Removes what was kept at heights below `height`. */
   readonly purgeBelow: (height: bigint) => Effect.Effect<void, unknown>
 }
@@ -44,6 +47,8 @@ export interface ChannelCommitterOptions {
   readonly transientRetention: bigint
   /** Told of chaincodes whose definitions a block wrote: after its commit, before the block is announced. */
   readonly deployed: (chaincodes: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Told how long each step of a block took, seconds; for metrics. */
+  readonly took?: (step: CommitStep | "list" | "fetch", seconds: number) => void
 }
 
 /** Out: the line; blocks go in by `submit`. It ends with the scope. */
@@ -52,6 +57,7 @@ export const makeChannelCommitter = (
 ): Effect.Effect<CommitPipeline, never, Scope.Scope | SystemChaincodeNames | ValidationPlugins | PrivateDataFetcher> =>
   Effect.gen(function* () {
     const { bundles, channelId, ledger, transient, transientRetention } = options
+    const timed = options.took === undefined ? {} : { took: options.took }
     const executor = Effect.acquireRelease(ledger.newQueryExecutor, (opened) => Effect.sync(() => opened.done()))
     const validator = yield* makeTxValidator({
       channelId,
@@ -69,7 +75,9 @@ export const makeChannelCommitter = (
       transient: transient.byTxId,
       stored: (block) => (ledger.isPvtDataCovered(block) ? ledger.pvtDataByNumber(block) : Effect.succeed(undefined)),
       pullRetryThreshold: options.pullRetryThreshold,
-      skipPullingInvalid: options.skipPullingInvalid
+      skipPullingInvalid: options.skipPullingInvalid,
+      keep: transient.keep,
+      ...timed
     })
     return yield* makeCommitPipeline({
       channelId,
@@ -86,6 +94,7 @@ export const makeChannelCommitter = (
           if (sets.size > 0) yield* transient.purgeByTxIds(transactions)
           if (transientRetention > 0n && number > transientRetention && number % transientRetention === 0n)
             yield* transient.purgeBelow(number - transientRetention)
-        })
+        }),
+      ...timed
     })
   })

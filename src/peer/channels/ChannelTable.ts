@@ -21,6 +21,8 @@ export interface PeerChannel {
   readonly stopped: () => CommitStopped | undefined
   /** The orderer that blocks come from at present. */
   readonly orderer: () => string | undefined
+  /** Whether this peer takes the channel's blocks from the orderers at present, for its organisation. */
+  readonly leads: () => boolean
 }
 
 export interface ChannelTableShape {

@@ -13,11 +13,13 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Bundle } from "../../channelconfig/index.js"
 import type { PrivateDataFetcher } from "../../commit/index.js"
+import { GossipService } from "../../gossip/service/index.js"
 import { LedgerProvider, type PeerLedgerShape } from "../../ledger/index.js"
 import { TransientStores } from "../../ledger/transient/index.js"
 import { LocalMsp } from "../../msp/index.js"
 import { Operations } from "../../operations/index.js"
 import * as Log from "../../runtime/Log.js"
+import { Vital } from "../../runtime/Vital.js"
 import type { SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
 import { OrdererConnections } from "../delivery/OrdererConnections.js"
 import { ChannelFailed } from "../errors.js"
@@ -52,6 +54,7 @@ export const layer = (
   never,
   | ChaincodeEvents
   | ChannelTable
+  | GossipService
   | LedgerProvider
   | LocalMsp
   | Operations
@@ -61,6 +64,7 @@ export const layer = (
   | TransientStores
   | TrustedRoots
   | ValidationPlugins
+  | Vital
 > => Layer.scoped(PeerChannels, make(settings))
 
 const make = (settings: ChannelSettings) =>
@@ -70,6 +74,7 @@ const make = (settings: ChannelSettings) =>
     const operations = yield* Operations
     const transients = yield* TransientStores
     const { actor } = yield* TrustedRoots
+    const vital = yield* Vital
     const environment = yield* Effect.context<PrivateDataFetcher | SystemChaincodeNames | ValidationPlugins>()
     const services = {
       settings,
@@ -77,6 +82,7 @@ const make = (settings: ChannelSettings) =>
       orderers: yield* OrdererConnections,
       table,
       events: yield* ChaincodeEvents,
+      gossip: yield* GossipService,
       actors: [actor]
     }
     const all = yield* Effect.scope
@@ -89,10 +95,15 @@ const make = (settings: ChannelSettings) =>
         const scope = yield* Scope.fork(all, ExecutionStrategy.sequential)
         yield* Effect.gen(function* () {
           const ledger = yield* opening
-          const channel = yield* openChannel(services, ledger, transients.of(channelId))
+          const { channel, start } = yield* openChannel(services, ledger, transients.of(channelId))
           yield* Effect.acquireRelease(
             Effect.sync(() => table.add(channel)),
             () => Effect.sync(() => table.remove(channelId))
+          )
+          yield* start.pipe(
+            // the settings contradict each other: as in the reference this ends the node, not the channel
+            Effect.tapErrorCause((cause) => vital.fail("gossip service", cause)),
+            Effect.mapError((cause) => new ChannelFailed({ channel: channelId, reason: cause.message, cause }))
           )
           yield* operations
             .registerChecker(

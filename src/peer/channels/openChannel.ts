@@ -1,6 +1,7 @@
 /**
- * One channel brought to life over its ledger: configuration, commit line, delivery from the orderers. All of it ends
- * with the scope; the commit line and the delivery end earlier when the channel can commit no more.
+ * One channel brought to life over its ledger, in two steps: configuration and commit line, so that others can be asked
+ * to trust its members; then its gossip with the delivery from the orderers. All of it ends with the scope; everything
+ * but the reading side ends earlier when the channel can commit no more.
  * Source: peer-endorse-validate.md 3.6 rules 2, 3 and 7; createChain in core/peer/peer.go.
  */
 import type * as Duration from "effect/Duration"
@@ -10,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { type BundleActor, BundleSource } from "../../channelconfig/index.js"
 import type { CommitStopped, PrivateDataFetcher } from "../../commit/index.js"
+import type { ChannelGossip, GossipServiceShape, LeadershipConflict } from "../../gossip/service/index.js"
 import type { PeerLedgerShape } from "../../ledger/index.js"
 import type { TransientStoreShape } from "../../ledger/transient/index.js"
 import type { LocalMspService } from "../../msp/index.js"
@@ -18,7 +20,6 @@ import * as Log from "../../runtime/Log.js"
 import type { SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
 import { makeDeliveryClient } from "../delivery/DeliveryClient.js"
 import { endpointsOf } from "../delivery/endpoints.js"
-import type { Leadership } from "../delivery/leadership.js"
 import type { OrdererConnections } from "../delivery/OrdererConnections.js"
 import type { ChannelFailed } from "../errors.js"
 import type { ChaincodeEventsShape } from "../lifecycle/index.js"
@@ -40,7 +41,8 @@ export interface ChannelSettings {
   readonly skipPullingInvalid: boolean
   /** Blocks: `peer.gossip.pvtData.transientstoreMaxBlockRetention`. */
   readonly transientRetention: bigint
-  readonly leadership: Leadership
+  /** `peer.gossip.orgLeader`: never gives up on the orderers, however long they are away. */
+  readonly staticLeader: boolean
   /** From 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number
 }
@@ -51,6 +53,7 @@ export interface ChannelServices {
   readonly orderers: OrdererConnections["Type"]
   readonly table: ChannelTableShape
   readonly events: ChaincodeEventsShape
+  readonly gossip: GossipServiceShape
   /** Told of each configuration that comes into force: TLS authorities and others. */
   readonly actors: ReadonlyArray<BundleActor>
 }
@@ -61,20 +64,23 @@ export const selfSigned = ({ signer }: LocalMspService): SignedData => {
   return { data, identity: signer.serialized, signature: signer.sign(data) }
 }
 
-/** Pause before a delivery that has ended for good is begun anew. */
-const AGAIN = "10 seconds"
+export interface OpenedChannel {
+  readonly channel: PeerChannel
+  /** The second step: to be run when the channel is in the table, where its members' identities are judged. */
+  readonly start: Effect.Effect<void, LeadershipConflict>
+}
 
 export const openChannel = (
   services: ChannelServices,
   ledger: PeerLedgerShape,
   transient: TransientStoreShape
 ): Effect.Effect<
-  PeerChannel,
+  OpenedChannel,
   ChannelFailed,
   Scope.Scope | SystemChaincodeNames | ValidationPlugins | PrivateDataFetcher
 > =>
   Effect.gen(function* () {
-    const { actors, events, localMsp, orderers, settings, table } = services
+    const { actors, events, gossip, localMsp, orderers, settings, table } = services
     const { channelId } = ledger
     const bundle = yield* bundleOfLedger(ledger)
     yield* usable(channelId, bundle)
@@ -95,37 +101,47 @@ export const openChannel = (
         pullRetryThreshold: settings.pullRetryThreshold,
         skipPullingInvalid: settings.skipPullingInvalid,
         transientRetention: settings.transientRetention,
-        deployed: (chaincodes) => events.deployed(channelId, chaincodes)
+        deployed: (chaincodes) => events.deployed(channelId, chaincodes),
+        took: gossip.took(channelId)
       }),
       line
     )
 
-    // ---- Delivery ----
-    const delivery = makeDeliveryClient({
-      channelId,
-      endpoints: endpointsOf(bundle, orderers.overrides),
-      connect: (endpoint) => orderers.connect(bundles.current(), endpoint),
-      signer: localMsp.signer,
-      get tlsCertHash() {
-        return orderers.tlsCertHash
-      },
-      nextBlock: pipeline.next,
-      submit: pipeline.submit,
-      staticLeader: settings.leadership.staticLeader,
-      longestDelay: settings.longestDelay,
-      totalDelay: settings.totalDelay,
-      random: settings.random
-    })
-    const unsubscribe = bundles.subscribe((next) => delivery.updated(endpointsOf(next, orderers.overrides)))
-    yield* Effect.addFinalizer(() => Effect.sync(unsubscribe))
-    yield* delivery.run.pipe(
-      Effect.tap((end) =>
-        log.error(`[${channelId}] delivery from the orderers has ended: ${end}; it begins anew later`)
-      ),
-      Effect.zipRight(Effect.sleep(AGAIN)),
-      Effect.forever,
-      Effect.forkIn(line)
-    )
+    // ---- Gossip and delivery ----
+    let running: ChannelGossip | undefined
+    let orderer: () => string | undefined = () => undefined
+    const start = Effect.gen(function* () {
+      const unsubscribe = bundles.subscribe(gossip.configured)
+      yield* Effect.addFinalizer(() => Effect.sync(unsubscribe))
+      running = yield* gossip.initializeChannel({
+        channelId,
+        bundles,
+        ledger,
+        transient,
+        line: pipeline,
+        delivery: ({ deliver, nextBlock }) => {
+          const delivery = makeDeliveryClient({
+            channelId,
+            endpoints: endpointsOf(bundles.current(), orderers.overrides),
+            connect: (endpoint) => orderers.connect(bundles.current(), endpoint),
+            signer: localMsp.signer,
+            get tlsCertHash() {
+              return orderers.tlsCertHash
+            },
+            nextBlock,
+            submit: deliver,
+            staticLeader: settings.staticLeader,
+            longestDelay: settings.longestDelay,
+            totalDelay: settings.totalDelay,
+            random: settings.random
+          })
+          orderer = delivery.connectedTo
+          // a follower keeps the newest addresses too (trap 35)
+          bundles.subscribe((next) => delivery.updated(endpointsOf(next, orderers.overrides)))
+          return delivery.run
+        }
+      })
+    }).pipe(Scope.extend(line))
 
     // ---- The end of the line ----
     let stopped: CommitStopped | undefined
@@ -142,13 +158,15 @@ export const openChannel = (
       ),
       Effect.forkIn(scope)
     )
-    return {
+    const channel: PeerChannel = {
       id: channelId,
       bundles,
       ledger,
       pipeline,
       transient,
       stopped: () => stopped,
-      orderer: delivery.connectedTo
+      orderer: () => orderer(),
+      leads: () => running?.leads() ?? false
     }
+    return { channel, start }
   })

@@ -4,7 +4,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import type { transientstore } from "../../wire/index.js"
 import { ChannelTable } from "../channels/ChannelTable.js"
 import { EndorsementFailed } from "../errors.js"
@@ -20,34 +19,7 @@ export class PrivateDataDistributor extends Context.Tag("peer/endorser/PrivateDa
       height: bigint
     ) => Effect.Effect<void, { readonly message: string }>
   }
->() {
-  /** A peer that knows no other peer: collections that require none are all that it can serve. */
-  static readonly layerAlone: Layer.Layer<PrivateDataDistributor> = Layer.succeed(PrivateDataDistributor, {
-    distribute: (_, __, data) =>
-      Effect.suspend(() => {
-        const fault = unreachable(data)
-        return fault === undefined ? Effect.void : Effect.fail({ message: fault })
-      })
-  })
-}
-
-/** The first written collection that asks for more peers than none; the reference's text. */
-export const unreachable = ({
-  collectionConfigs,
-  pvtRwset
-}: transientstore.TxPvtReadWriteSetWithConfigInfo): string | undefined => {
-  for (const { collectionPvtRwset, namespace } of pvtRwset?.nsPvtRwset ?? []) {
-    const configs = collectionConfigs.get(namespace)?.config ?? []
-    for (const { collectionName } of collectionPvtRwset) {
-      const required =
-        configs.find(({ staticCollectionConfig }) => staticCollectionConfig?.name === collectionName)
-          ?.staticCollectionConfig?.requiredPeerCount ?? 0
-      if (required > 0)
-        return `could not build private data dissemination plan for chaincode ${namespace} and collection ${collectionName}: required to disseminate to at least ${required} peers, but know of only 0 eligible peers`
-    }
-  }
-  return undefined
-}
+>() {}
 
 /** Both steps, in the order of the reference: others first. */
 export const distributeAndStore = Effect.gen(function* () {

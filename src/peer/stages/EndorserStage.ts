@@ -10,7 +10,7 @@ import { stage } from "../../runtime/Stage.js"
 import { Acl } from "../acl/Acl.js"
 import { ChannelTable, type PeerChannel } from "../channels/ChannelTable.js"
 import { historyOf } from "../channels/history.js"
-import { distributeAndStore, PrivateDataDistributor } from "../endorser/distribution.js"
+import { distributeAndStore } from "../endorser/distribution.js"
 import { Endorser, makeEndorser } from "../endorser/Endorser.js"
 import { declareEndorserMetrics } from "../endorser/metrics.js"
 import { PluginEndorser } from "../endorser/plugins.js"
@@ -62,7 +62,4 @@ const endorser = Layer.effect(
   })
 )
 
-export const layer = endorser.pipe(
-  Layer.provide(PrivateDataDistributor.layerAlone),
-  stage("endorser", { remedy: "nothing here can fail; report this" })
-)
+export const layer = endorser.pipe(stage("endorser", { remedy: "nothing here can fail; report this" }))

@@ -192,6 +192,8 @@ const importPeerChannel = (
                 collectionOf: (namespace, collection) =>
                   staticConfigs(executor.getState("lscc", collectionsKey(namespace))).get(collection),
                 eligible: ({ memberOrgsPolicy }) => memberOrgsPolicy !== undefined && isMember(memberOrgsPolicy),
+                // nobody is asked for what is missing
+                memberOrgs: () => [],
                 invalidToo: check.current?.application?.capabilities.storePvtDataOfInvalidTx === true
               }
             )

@@ -48,6 +48,7 @@ const committer = (ledger: PeerLedgerShape, bundles: BundleSource) =>
     transient: {
       byTxId: () => Effect.succeed([]),
       purgeByTxIds: () => Effect.void,
+      keep: () => Effect.void,
       purgeBelow: () => Effect.void
     },
     pullRetryThreshold: Duration.zero,

@@ -137,11 +137,11 @@ const failures: ReadonlyArray<Failure> = [
     exitCode: 2
   },
   {
-    stage: "channels",
-    why: "two ways to lead",
-    environment: { CORE_PEER_GOSSIP_USELEADERELECTION: "true", CORE_PEER_GOSSIP_ORGLEADER: "true" },
-    says: /^channels: /,
-    exitCode: 1
+    stage: "gossip",
+    why: "an address that is none",
+    environment: { CORE_PEER_GOSSIP_ENDPOINT: "nowhere" },
+    says: /^gossip: misconfigured endpoint nowhere: /,
+    exitCode: 2
   },
   {
     stage: "chaincode packages",
