@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { type Environment, loadOrdererConfig, type OrdererConfig } from "../config/index.js"
+import { withBatchedStderr } from "../runtime/batched.js"
 import * as Log from "../runtime/Log.js"
 import type { OtlpOptions } from "../runtime/Otlp.js"
 import * as ProcessGuard from "../runtime/ProcessGuard.js"
@@ -77,7 +78,9 @@ const start = async (options: MainOptions, log: Log.NodeLog, mode: Mode): Promis
   return error._tag === "ConfigInvalid" && error.panic ? 2 : 1
 }
 
-export const main = async (options: MainOptions): Promise<number> => {
+export const main = (options: MainOptions): Promise<number> => withBatchedStderr(options, run)
+
+const run = async (options: MainOptions): Promise<number> => {
   const { stderr, stdout } = options
   const log = Log.make({
     spec: options.env.FABRIC_LOGGING_SPEC ?? "",

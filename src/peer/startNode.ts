@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { type CoreConfig, type Environment, loadCoreConfig } from "../config/index.js"
+import { withBatchedStderr } from "../runtime/batched.js"
 import * as Log from "../runtime/Log.js"
 import type { OtlpOptions } from "../runtime/Otlp.js"
 import * as ProcessGuard from "../runtime/ProcessGuard.js"
@@ -66,7 +67,10 @@ const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: 
 }
 
 /** Runs the node; `devMode` is `--peer-chaincodedev`. */
-export const startNode = async (devMode: boolean, options: MainOptions): Promise<number> => {
+export const startNode = (devMode: boolean, options: MainOptions): Promise<number> =>
+  withBatchedStderr(options, (batching) => start(devMode, batching))
+
+const start = async (devMode: boolean, options: MainOptions): Promise<number> => {
   const { cwd, env, stderr } = options
   const made = Log.make({
     spec: env.FABRIC_LOGGING_SPEC ?? "",
