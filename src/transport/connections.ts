@@ -57,6 +57,8 @@ const unknownCaller: Caller = { address: "unknown", certificateDer: undefined, s
 const beginningBytes = 33
 /** Connections kept while nobody serves yet; the reference leaves them in the kernel's queue. */
 const maxHeld = 1024
+/** Connections that may wait to be accepted: as Go, what the kernel allows at most (somaxconn); Node's default is 511. */
+const backlog = 65_535
 /** Go's default for accepted connections, milliseconds. */
 const tcpKeepalive = 15_000
 
@@ -118,7 +120,7 @@ export class Connections {
         resume(new BindFailed({ address, code: error.code, reason: bindReason(error) }))
       }
       this.listener.once("error", onError)
-      this.listener.listen({ port, ...(host === "" ? {} : { host }) }, () => {
+      this.listener.listen({ port, backlog, ...(host === "" ? {} : { host }) }, () => {
         this.listener.off("error", onError)
         this.bound = true
         const bound = this.listener.address()

@@ -56,9 +56,12 @@ const makeStream = (options: {
   readonly mutualTls?: boolean
   readonly certificate?: Uint8Array
   readonly access?: () => Effect.Effect<void, AccessDenied>
+  /** Told of every question to the chain. */
+  readonly asked?: (what: string) => void
 }) =>
   Effect.gen(function* () {
     yield* TestClock.setTime(startOfTime)
+    const asked = options.asked ?? (() => {})
     const store = makeMemory("ch")
     let last: Pick<common.BlockHeader, "number" | "previousHash" | "dataHash"> | undefined
     const append = Effect.suspend(() => {
@@ -74,9 +77,24 @@ const makeStream = (options: {
     let errored = yield* Deferred.make<void>()
     let sequence = 0n
     const chain: DeliverChain = {
-      sequence: () => sequence,
-      height: store.height,
-      blocks: store.iterator,
+      sequence: () => {
+        asked("sequence")
+        return sequence
+      },
+      height: () => {
+        asked("height")
+        return store.height()
+      },
+      blocks: (from) => {
+        const { close, next } = store.iterator(from)
+        return {
+          close,
+          next: Effect.zipRight(
+            Effect.sync(() => asked("next")),
+            next
+          )
+        }
+      },
       errored: () => errored,
       checkAccess: options.access ?? (() => Effect.void)
     }
@@ -203,6 +221,24 @@ describe("Deliver matrix (acceptance check 14), height 4", () => {
       yield* second.append
       yield* second.append
       expect(yield* second.settled).toBe("4 5")
+    })
+  )
+  it.scoped("a stream that waits does nothing until a block comes: no timer, no question to the chain", () =>
+    Effect.gen(function* () {
+      const questions: Array<string> = []
+      const stream = yield* makeStream({ asked: (what) => questions.push(what) })
+      yield* stream.send(request({ start: at(4n), stop: max }))
+      expect(yield* stream.settled).toBe("")
+      questions.length = 0
+      expect(yield* TestClock.sleeps()).toHaveLength(0)
+      yield* TestClock.adjust("1 day")
+      expect(yield* stream.settled).toBe("")
+      expect(questions).toEqual([])
+      yield* stream.append
+      expect(yield* stream.settled).toBe("4")
+      // one look at the next height and one wish for the next block each
+      expect(questions.filter((what) => what === "next")).toHaveLength(1)
+      expect(questions.length).toBeLessThan(8)
     })
   )
   it.scoped("takes several requests on one stream and ends with the client", () =>

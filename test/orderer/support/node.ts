@@ -94,6 +94,8 @@ export interface Node {
   readonly address: string
   readonly client: Channel
   readonly registrar: Registrar["Type"]
+  /** Open connections to its server. */
+  readonly connections: Effect.Effect<number>
 }
 
 /** Starts an orderer; it stops with the scope. */
@@ -102,8 +104,8 @@ export const startNode = (options: NodeOptions): Effect.Effect<Node, unknown, Sc
     const context = yield* Layer.build(nodeLayer(options))
     return yield* Effect.provide(
       Effect.gen(function* () {
-        const { address } = yield* GrpcServer
-        return { address, client: yield* connect(address), registrar: yield* Registrar }
+        const { address, connections } = yield* GrpcServer
+        return { address, connections, client: yield* connect(address), registrar: yield* Registrar }
       }),
       context
     )
