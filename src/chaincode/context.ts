@@ -18,6 +18,8 @@ export interface Failure {
 
 /** Results one by one: the ledger's iterators. */
 export interface ResultsIterator<A> {
+  /** What has to run before so many results may be taken; absent or undefined: nothing. Rich queries have it. */
+  readonly prepare?: (count: number) => Effect.Effect<void, Failure> | undefined
   /** The next result, undefined at the end. Throws an error with the cause as its message. */
   readonly next: () => A | undefined
   /** May be called twice. */

@@ -5,9 +5,11 @@
  */
 export * from "./blockstore/index.js"
 export * from "./confighistory/index.js"
+export { CouchFailed, CouchInstance, type CouchSettings } from "./couchdb/index.js"
 export * from "./format.js"
 export * from "./history/index.js"
 export { FolderLocked, LmdbCommitFailed, LmdbOpenFailed, lockFolder } from "./lmdb/index.js"
+export { loadEmbeddedQueries } from "./mango/index.js"
 export * from "./mvcc/index.js"
 export * from "./peer/index.js"
 export * from "./pvtdata/index.js"

@@ -1,6 +1,6 @@
 /**
  * The peer's side of one chaincode stream. Callbacks and plain functions: every key that a chaincode reads passes here.
- * The one thing that takes time, a call to another chaincode, is forked.
+ * What takes time, a call to another chaincode and a rich query, is forked.
  * Source: chaincode.md 3.5-3.9; core/chaincode/handler.go.
  */
 import * as Cause from "effect/Cause"
@@ -302,31 +302,32 @@ export class Handler {
     try {
       const context = this.contextOf(message)
       if (message.type === MessageType.invokeChaincode) {
-        this.invoke(message, context, (payload, cause) => this.reply(message, payload, cause, series, since))
+        this.later(this.services.invoke(context, message.payload), message, series, since)
         return
       }
       const { channelId, payload } = message
       const { environment } = this.services
       const request = { namespace: this.namespace, channelId, payload, context, environment }
-      this.reply(message, answerStateRequest(message.type, request), undefined, series, since)
+      const answer = answerStateRequest(message.type, request)
+      if (answer instanceof Uint8Array) this.reply(message, answer, undefined, series, since)
+      else this.later(answer, message, series, since)
     } catch (error) {
       this.reply(message, EMPTY, textOf(error), series, since)
     }
   }
 
-  private invoke(
+  /** Replies when the work is done. */
+  private later(
+    work: Effect.Effect<Uint8Array, { readonly message: string }>,
     message: protos.ChaincodeMessage,
-    context: TransactionContext,
-    done: (payload: Uint8Array, cause: string | undefined) => void
+    series: ShimSeries,
+    since: number
   ): void {
-    const { fork, invoke } = this.services
-    fork(
-      invoke(context, message.payload).pipe(
-        Effect.matchCause({
-          onSuccess: (payload) => done(payload, undefined),
-          onFailure: (cause) => done(EMPTY, causeText(cause))
-        })
-      )
+    this.services.fork(
+      Effect.matchCause(work, {
+        onSuccess: (payload) => this.reply(message, payload, undefined, series, since),
+        onFailure: (cause) => this.reply(message, EMPTY, causeText(cause), series, since)
+      })
     )
   }
 

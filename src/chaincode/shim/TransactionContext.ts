@@ -2,8 +2,9 @@
  * One execution of one transaction in one chaincode: its simulator, who waits for it, its open queries.
  * Source: chaincode.md R33, R37, R44; core/chaincode/transaction_context.go.
  */
+import type * as Effect from "effect/Effect"
 import type { protos } from "../../wire/index.js"
-import type { HistoryQueryExecutor, TxSimulator } from "../context.js"
+import type { Failure, HistoryQueryExecutor, TxSimulator } from "../context.js"
 
 /** What belongs to a transaction: `ccprovider.TransactionParams`. */
 export interface TxParams {
@@ -20,6 +21,8 @@ export interface TxParams {
 
 /** Results of a query, serialised for the chaincode. */
 export interface Results {
+  /** What has to run before so many results may be taken; undefined: nothing. */
+  readonly prepare: (count: number) => Effect.Effect<void, Failure> | undefined
   readonly next: () => Uint8Array | undefined
   readonly close: () => void
 }

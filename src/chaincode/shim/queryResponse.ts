@@ -2,8 +2,10 @@
  * Cuts the results of a query into replies. Shims break on "more follows" with nothing following (T8), so one result is
  * read ahead. Source: chaincode.md R38-R42; core/chaincode/query_response_generator.go.
  */
+import * as Effect from "effect/Effect"
+import { textOf } from "../../runtime/Stage.js"
 import { protos } from "../../wire/index.js"
-import type { PageIterator } from "../context.js"
+import type { Failure, PageIterator } from "../context.js"
 import type { TransactionContext } from "./TransactionContext.js"
 
 /** Results in one reply of a query that is not paginated. */
@@ -56,6 +58,31 @@ export const nextResponse = (
   const bookmark = page.bookmark()
   const metadata = protos.QueryResponseMetadata.encode({ fetchedRecordsCount: query.total, bookmark })
   return response(id, batch, false, metadata)
+}
+
+/** A reply: at once, or after work that takes time. */
+export type Answer = Uint8Array | Effect.Effect<Uint8Array, Failure>
+
+/** {@link nextResponse} once the query has its results at hand; at once where nothing has to be waited for. */
+export const preparedResponse = (
+  context: TransactionContext,
+  id: string,
+  page: PageIterator | undefined,
+  limit: number
+): Answer => {
+  const query = context.query(id)
+  const missing = limit - (query?.total ?? limit)
+  const work = query?.iterator.prepare(page === undefined ? Math.min(missing, BATCH + 1) : missing)
+  if (work === undefined) return nextResponse(context, id, page, limit)
+  return work.pipe(
+    Effect.tapError(() => Effect.sync(() => context.closeQuery(id))),
+    Effect.zipRight(
+      Effect.try({
+        try: () => nextResponse(context, id, page, limit),
+        catch: (error) => ({ message: textOf(error) })
+      })
+    )
+  )
 }
 
 /** The reply to closing a query, known or not. */

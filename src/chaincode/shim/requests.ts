@@ -1,13 +1,13 @@
 /**
  * What a chaincode may ask of the state, one function per message type: payload in, payload of the RESPONSE out. A
  * failure is thrown; its message is the cause in the ERROR reply. Plain functions: they run for every key that a
- * chaincode touches. Source: chaincode.md 3.6-3.8; core/chaincode/handler.go.
+ * chaincode touches. Rich queries alone may take time; they answer with an effect. Source: chaincode.md 3.6-3.8; core/chaincode/handler.go.
  */
 import { EMPTY, protos, queryresult, WireError } from "../../wire/index.js"
 import type { ApplicationConfigs, PageIterator, ResultsIterator, TxSimulator } from "../context.js"
 import { assertReadAccess } from "./collectionAccess.js"
 import { MessageType } from "./messages.js"
-import { closedResponse, nextResponse } from "./queryResponse.js"
+import { type Answer, closedResponse, preparedResponse } from "./queryResponse.js"
 import type { Results, TransactionContext } from "./TransactionContext.js"
 
 /** What request functions need besides the transaction. */
@@ -28,7 +28,7 @@ export interface StateRequest {
   readonly environment: RequestEnvironment
 }
 
-type RequestFunction = (request: StateRequest) => Uint8Array
+type RequestFunction = (request: StateRequest) => Answer
 
 const decode = <A>(type: { readonly decode: (bytes: Uint8Array) => A }, bytes: Uint8Array): A => {
   try {
@@ -145,6 +145,7 @@ const isPaginated = ({ bookmark, pageSize }: protos.QueryMetadata): boolean => p
 
 /** Results as they travel. */
 const serialised = <A>(iterator: ResultsIterator<A>, encode: (result: A) => Uint8Array): Results => ({
+  prepare: (count) => iterator.prepare?.(count),
   next: () => {
     const result = iterator.next()
     return result === undefined ? undefined : encode(result)
@@ -152,16 +153,16 @@ const serialised = <A>(iterator: ResultsIterator<A>, encode: (result: A) => Uint
   close: () => iterator.close()
 })
 
-const begin = (request: StateRequest, results: Results, page: PageIterator | undefined, limit: number): Uint8Array => {
+const begin = (request: StateRequest, results: Results, page: PageIterator | undefined, limit: number): Answer => {
   const id = request.environment.newId()
   request.context.openQuery(id, results)
-  return nextResponse(request.context, id, page, limit)
+  return preparedResponse(request.context, id, page, limit)
 }
 
-const beginState = (request: StateRequest, iterator: ResultsIterator<queryresult.KV>, limit: number): Uint8Array =>
+const beginState = (request: StateRequest, iterator: ResultsIterator<queryresult.KV>, limit: number): Answer =>
   begin(request, serialised(iterator, queryresult.KV.encode), undefined, limit)
 
-const beginPage = (request: StateRequest, page: PageIterator, limit: number): Uint8Array =>
+const beginPage = (request: StateRequest, page: PageIterator, limit: number): Answer =>
   begin(request, serialised(page, queryresult.KV.encode), page, limit)
 
 const getStateByRange: RequestFunction = (request) => {
@@ -199,7 +200,7 @@ const getQueryResult: RequestFunction = (request) => {
 
 const queryStateNext: RequestFunction = (request) => {
   const { id } = decode(protos.QueryStateNext, request.payload)
-  return nextResponse(request.context, id, undefined, limitOf(request, undefined))
+  return preparedResponse(request.context, id, undefined, limitOf(request, undefined))
 }
 
 const queryStateClose: RequestFunction = (request) => {
@@ -231,8 +232,8 @@ const FUNCTIONS: ReadonlyMap<number, RequestFunction> = new Map([
   [MessageType.getPrivateDataHash, getPrivateDataHash]
 ])
 
-/** Answers a request for state: the payload of its RESPONSE. Throws the cause of an ERROR. */
-export const answerStateRequest = (type: number, request: StateRequest): Uint8Array => {
+/** Answers a request for state: the payload of its RESPONSE. Throws, or fails with, the cause of an ERROR. */
+export const answerStateRequest = (type: number, request: StateRequest): Answer => {
   const answer = FUNCTIONS.get(type)
   if (answer === undefined) throw new Error(`no handler for message type ${type}`)
   return answer(request)

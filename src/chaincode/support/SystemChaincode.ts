@@ -118,6 +118,7 @@ export class ChaincodeStub {
       const { environment } = this.services
       const { context, namespace } = this
       const answer = answerStateRequest(type, { namespace, channelId, payload, context, environment })
+      if (!(answer instanceof Uint8Array)) throw new Error("a system chaincode makes no rich queries")
       completed(true)
       return answer
     } catch (error) {

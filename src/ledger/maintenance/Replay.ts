@@ -14,6 +14,7 @@ import { openStorage, type Storage } from "../peer/Storage.js"
 import { batchOf } from "../peer/write.js"
 import type { TxPvtData } from "../pvtdata/index.js"
 import { QueryExecutor, TxSimulator } from "../simulator/index.js"
+import type { StateDatabase } from "../statedb/index.js"
 
 const noData: TxPvtData = new Map()
 
@@ -49,7 +50,7 @@ export class Replay {
         validate: true,
         processors: defaultProcessors,
         newSimulator: (txId) => TxSimulator.make(storage.state.snapshot(), txId),
-        keyValueFault: () => undefined
+        keyValueFault: (key, value) => state.keyValueFault(key, value)
       })
       preparation.step(() => true)
       const prepared = preparation.finish()
@@ -79,9 +80,13 @@ export class Replay {
   }
 }
 
-/** A replay in an empty folder, for the scope. */
+/** A replay in an empty folder, for the scope. `database`: whose rules the state to compare with follows. */
 export const openReplay = (
   channelId: string,
-  folder: string
+  folder: string,
+  database: StateDatabase = "goleveldb"
 ): Effect.Effect<Replay, StoreFailed | LmdbOpenFailed, Scope.Scope> =>
-  Effect.map(openStorage({ channelId, folder, sync: "never" }), (storage) => new Replay(channelId, storage))
+  Effect.map(openStorage({ channelId, folder, sync: "never" }), (storage) => {
+    storage.state.use(database)
+    return new Replay(channelId, storage)
+  })

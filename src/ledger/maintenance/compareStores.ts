@@ -8,6 +8,7 @@ import { configHistoryTables } from "../confighistory/index.js"
 import { historyTables } from "../history/index.js"
 import type { Cursor, Entry } from "../lmdb/index.js"
 import type { Storage } from "../peer/Storage.js"
+import { parseJsonObject } from "../statedb/goJson.js"
 import { stateTables } from "../statedb/StateDb.js"
 import { decodeValue } from "../statedb/value.js"
 
@@ -171,7 +172,10 @@ export function* privateStateFaults(storage: Storage): Generator<string | undefi
         blockNum > hash.version.blockNum || (blockNum === hash.version.blockNum && txNum > hash.version.txNum)
       if (newer) yield `private value of ${at} is newer than its hash`
       const same = blockNum === hash.version.blockNum && txNum === hash.version.txNum
-      if (same && !equalBytes(sha256(held.value), hash.value)) yield `private value of ${at} does not have its hash`
+      // CouchDB writes JSON anew: the hash is of what the chaincode wrote
+      const rewritten = storage.state.database === "CouchDB" && parseJsonObject(held.value) !== undefined
+      if (same && !rewritten && !equalBytes(sha256(held.value), hash.value))
+        yield `private value of ${at} does not have its hash`
     }
   } finally {
     snapshot.close()

@@ -89,6 +89,18 @@ export interface PeerLedgerShape extends BlockReader {
     blocks: ReadonlyMap<bigint, TxPvtData>
   ) => Effect.Effect<ReadonlyArray<PvtDataMismatch>, CommitError>
 
+  // ---- Indexes of rich queries -------------------------------------------------------------------------------------
+
+  /**
+   * Makes an index in the state database, as a package's META-INF defines it; nothing where the database has none.
+   * @param collection of private data; undefined: of the chaincode's public state
+   */
+  readonly createIndex: (
+    chaincode: string,
+    collection: string | undefined,
+    definition: Readonly<Record<string, unknown>>
+  ) => Effect.Effect<void, LedgerFailed>
+
   // ---- Collection configurations of the past -----------------------------------------------------------------------
 
   readonly mostRecentCollectionConfigBelow: (

@@ -19,6 +19,7 @@ import {
   StoreFailed
 } from "../blockstore/index.js"
 import { ConfigNotYetAvailable } from "../confighistory/index.js"
+import type { CouchInstance } from "../couchdb/index.js"
 import { LmdbCommitFailed, type LmdbOpenFailed } from "../lmdb/index.js"
 import { commitHash as hashOf } from "../mvcc/index.js"
 import { PvtStoreMisuse, PvtStoreOutOfRange, type TxPvtData } from "../pvtdata/index.js"
@@ -31,7 +32,9 @@ import type { CommitInput, Committed, PeerLedgerShape } from "./PeerLedger.js"
 import { BlockPreparation, type PreparedBlock } from "./prepare.js"
 import { defaultProcessors, type TxProcessors } from "./processors.js"
 import { recover } from "./recover.js"
+import { StateGate } from "./StateGate.js"
 import { openStorage, type Storage } from "./Storage.js"
+import { openCouch, useDatabase } from "./stateDatabase.js"
 import { commitHashOf, storedBlock } from "./storedBlock.js"
 import { batchOf } from "./write.js"
 
@@ -56,8 +59,10 @@ export interface LedgerOptions {
   readonly processors?: TxProcessors
   /** Whether this peer belongs to a collection of a channel; nobody does unless it is given. */
   readonly isMember?: (channelId: string) => Membership
-  /** Rich queries, where they are switched on. */
-  readonly richQueries?: (channelId: string) => (snapshot: StateSnapshot) => RichQueries
+  /** CouchDB as the state database (`ledger.state.stateDatabase`); the built-in one otherwise. */
+  readonly couchDB?: CouchInstance
+  /** Rich queries over the built-in database (`ledger.state.embeddedRichQueries`). */
+  readonly richQueries?: (snapshot: StateSnapshot) => RichQueries
   readonly metrics?: MetricsShape
   /** Told after each block of a replay at open. */
   readonly progress?: (channelId: string, block: bigint, height: bigint) => void
@@ -75,12 +80,13 @@ export const openLedger = (
       folder,
       ...(options.maxFileSize === undefined ? {} : { maxFileSize: options.maxFileSize }),
       ...(options.sync === undefined ? {} : { sync: options.sync }),
-      ...(options.richQueries === undefined ? {} : { richQueries: options.richQueries(channelId) })
+      ...(options.richQueries === undefined ? {} : { richQueries: options.richQueries })
     })
     const isMember = options.isMember?.(channelId) ?? (() => false)
     const processors = options.processors ?? defaultProcessors
     const historyEnabled = options.historyEnabled ?? false
     const { progress } = options
+    yield* useDatabase(channelId, storage, options.couchDB)
     yield* recover(storage, {
       channelId,
       historyEnabled,
@@ -95,8 +101,18 @@ export const openLedger = (
       try: () => reapplyOldBlocks(storage),
       catch: (cause) => fail("private data of old blocks", cause)
     })
+    const couch = options.couchDB === undefined ? undefined : yield* openCouch(channelId, storage, options.couchDB)
+    const gate = couch === undefined ? undefined : new StateGate()
+    /** Brings to CouchDB what was committed before it is made known; nobody simulates meanwhile. */
+    const shared: CommitParts["shared"] = (work, known) => {
+      const kept = Effect.tap(work, Effect.sync(known))
+      if (couch === undefined || gate === undefined) return kept
+      const caughtUp = Effect.mapError(couch.catchUp, (cause) => fail("CouchDB", cause))
+      return gate.exclusive(work.pipe(Effect.zipLeft(caughtUp), Effect.tap(Effect.sync(known))))
+    }
     const ledger = new Ledger(channelId, storage, {
       isMember,
+      shared,
       processors,
       historyEnabled,
       metrics: makeLedgerMetrics(options.metrics ?? disabled)(channelId)
@@ -109,7 +125,20 @@ export const openLedger = (
     return {
       ...storage.engine.reader,
       commit: (input) => exclusive(Effect.tap(ledger.commit(input), ({ number }) => background.committed(number))),
-      newTxSimulator: (txId) => attempt("simulator", () => TxSimulator.make(storage.state.snapshot(), txId)),
+      newTxSimulator: (txId) => {
+        if (gate === undefined) return attempt("simulator", () => TxSimulator.make(storage.state.snapshot(), txId))
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.zipRight(
+            restore(gate.enter),
+            attempt("simulator", () =>
+              TxSimulator.make(
+                storage.state.snapshot(() => gate.leave()),
+                txId
+              )
+            ).pipe(Effect.tapError(() => Effect.sync(() => gate.leave())))
+          )
+        )
+      },
       newQueryExecutor: attempt("query executor", () => new QueryExecutor(storage.state.snapshot(), undefined)),
       newHistoryQueryExecutor: Effect.suspend(() =>
         historyEnabled
@@ -129,11 +158,18 @@ export const openLedger = (
         ),
       commitPvtDataOfOldBlocks: (blocks) =>
         exclusive(
-          Effect.try({
-            try: () => commitOldBlocks(storage, blocks),
-            catch: (cause) => asCommitError(channelId, "private data of old blocks", cause)
-          })
+          shared(
+            Effect.try({
+              try: () => commitOldBlocks(storage, blocks),
+              catch: (cause) => asCommitError(channelId, "private data of old blocks", cause)
+            }),
+            () => {}
+          )
         ),
+      createIndex: (namespace, collection, definition) =>
+        couch === undefined
+          ? Effect.void
+          : Effect.mapError(couch.createIndex(namespace, collection, definition), (cause) => fail("index", cause)),
       mostRecentCollectionConfigBelow: (block, chaincode) =>
         attempt("collection configuration", () => storage.configHistory.mostRecentBelow(block, chaincode)),
       collectionConfigAt: (block, chaincode) =>
@@ -159,6 +195,8 @@ const asCommitError = (channel: string, op: string, cause: unknown): CommitError
 // ---- Commit ------------------------------------------------------------------------------------------------------
 
 interface CommitParts {
+  /** Runs what commits to the state, and then `known` when whatever else holds the state has it too. */
+  readonly shared: <A, E>(work: Effect.Effect<A, E>, known: () => void) => Effect.Effect<A, E | LedgerFailed>
   readonly isMember: Membership
   readonly processors: TxProcessors
   readonly historyEnabled: boolean
@@ -221,7 +259,7 @@ class Ledger {
           catch: (cause) => asCommitError(channelId, "block file", cause)
         })
         const written = performance.now()
-        const deployments = yield* attempt("database", () => {
+        const commit = attempt("database", () => {
           try {
             const { batch, deployments } = batchOf(
               storage,
@@ -240,8 +278,10 @@ class Ledger {
             throw cause
           }
         })
-        self.lastHash = hash ?? self.lastHash
-        storage.engine.publish(stored)
+        const deployments = yield* parts.shared(commit, () => {
+          self.lastHash = hash ?? self.lastHash
+          storage.engine.publish(stored)
+        })
         const ended = performance.now()
         const seconds = (from: number, to: number) => (to - from) / 1000
         parts.metrics.height(storage.engine.height)

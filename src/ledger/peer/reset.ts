@@ -131,7 +131,7 @@ const cutChannel = <E>(
   )
 
 /** State, configuration history, bookkeeping, history: all of it comes back from the blocks. */
-const dropDerived = (storage: Storage): void => {
+export const dropDerived = (storage: Storage): void => {
   const batch = new Batch()
   storage.state.clear(batch)
   storage.configHistory.clear(batch)

@@ -36,7 +36,7 @@ export const batchOf = (
     if (deployments.newlyEligible.length > 0)
       storage.pvtData.putEligibility(batch, block.number, deployments.newlyEligible)
     storage.purge.apply(batch, block.number, prepared.updates, state)
-    storage.state.put(batch, prepared.updates, block.number)
+    storage.state.put(batch, prepared.updates, block.number, block.envelopes.length)
   }
   if (parts.history) {
     for (const [tx, sets] of prepared.history) storage.history.put(batch, block.number, tx, sets)

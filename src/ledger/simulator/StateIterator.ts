@@ -3,12 +3,16 @@
  * says exactly what the caller saw.
  * Source: ledger-privatedata.md 3.D; lockbasedtxmgr/helper.go (resultsItr).
  */
+import type * as Effect from "effect/Effect"
 import { kvrwset, queryresult } from "../../wire/index.js"
 import { RangeResults } from "../rwset/index.js"
+import type { QueryFailed } from "./errors.js"
 import type { RichResults, StateEntry } from "./StateSnapshot.js"
 
 /** Results one by one; the caller closes what it does not run out. */
 export interface StateIterator {
+  /** What has to run before so many results may be taken; absent or undefined: nothing. Rich queries have it. */
+  readonly prepare?: (count: number) => Effect.Effect<void, QueryFailed> | undefined
   /** The next result; undefined at the end, and after `close`. */
   readonly next: () => queryresult.KV | undefined
   readonly close: () => void
@@ -97,6 +101,9 @@ export class RichIterator implements PagedIterator {
     private readonly seen: (entry: StateEntry) => void
   ) {}
 
+  prepare(count: number): Effect.Effect<void, QueryFailed> | undefined {
+    return this.results.prepare(count)
+  }
   next(): queryresult.KV | undefined {
     const entry = this.results.next()
     if (entry === undefined) return undefined

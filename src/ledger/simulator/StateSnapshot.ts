@@ -1,5 +1,7 @@
 /** What simulators and query executors read from: one consistent view of committed state. */
+import type * as Effect from "effect/Effect"
 import type { CommittedState, VersionedValue } from "../mvcc/index.js"
+import type { QueryFailed } from "./errors.js"
 
 /** A key with what it holds; `value` is never undefined here. */
 export interface StateEntry {
@@ -9,13 +11,19 @@ export interface StateEntry {
 
 /** Results of a rich query, in the database's order. */
 export interface RichResults {
+  /**
+   * What has to run before `next` may be called so many times: finding results takes time, handing them out does not.
+   * Undefined when they are at hand.
+   */
+  readonly prepare: (count: number) => Effect.Effect<void, QueryFailed> | undefined
+  /** The next of the prepared results; undefined at the end, or when no more are prepared. */
   readonly next: () => StateEntry | undefined
   /** Where the next page starts; closes the results. */
   readonly bookmark: () => string
   readonly close: () => void
 }
 
-/** Rich queries, where the state database has them. Failures are thrown. */
+/** Rich queries, where the state database has them. A query that cannot be asked is thrown (`QueryFailed`). */
 export interface RichQueries {
   readonly execute: (namespace: string, query: string) => RichResults
   readonly executePage: (namespace: string, query: string, pageSize: number, bookmark: string) => RichResults

@@ -25,6 +25,13 @@ export class CollectionUnknown extends Data.TaggedError("CollectionUnknown")<{
   }
 }
 
+/** A rich query that the state database refuses or cannot answer. */
+export class QueryFailed extends Data.TaggedError("QueryFailed")<{ readonly reason: string }> {
+  override get message() {
+    return this.reason
+  }
+}
+
 const shown = (version: { readonly blockNum: bigint; readonly txNum: bigint } | undefined): string =>
   version === undefined ? "<nil>" : `{BlockNum: ${version.blockNum}, TxNum: ${version.txNum}}`
 

@@ -1,15 +1,20 @@
 /**
  * Committed state of a channel in its LMDB environment: public values, hashes of private values, private values, each a
  * table of its own, and the savepoint. Written only in the batch of a block (or of reconciled private data), read
- * through snapshots.
+ * through snapshots. Where CouchDB is the state database, values are kept in the form that CouchDB gives back, and each
+ * batch notes the keys that it touched until CouchDB has them (`couchdb/CouchState.ts`).
  * Source: ledger-privatedata.md 3.B; txmgmt/privacyenabledstate, statedb/stateleveldb.
  */
+import { randomBytes } from "node:crypto"
 import { utf8 } from "../../wire/protoutil.js"
-import type { Batch, Environment, Snapshot, Table } from "../lmdb/index.js"
+import { keyValueFault } from "../couchdb/documents.js"
+import { after, Batch, type Environment, type Snapshot, type Table } from "../lmdb/index.js"
 import type { UpdateBatch, Updates, VersionedValue } from "../mvcc/index.js"
 import { hashOfId } from "../mvcc/index.js"
 import type { Version } from "../rwset/index.js"
 import type { RichQueries, StateEntry, StateSnapshot } from "../simulator/index.js"
+import { normalised } from "./goJson.js"
+import { type Redo, RedoLog, type StateKey } from "./RedoLog.js"
 import { decodeValue, decodeVersion, encodeValue } from "./value.js"
 
 /** Tables that state needs in its environment. */
@@ -17,10 +22,18 @@ export const stateTables = {
   public: "state",
   hashed: "hashedstate",
   private: "privatestate",
-  meta: "statemeta"
+  meta: "statemeta",
+  redo: "stateredo"
 } as const
 
 const savepointKey = utf8("savepoint")
+const databaseKey = utf8("database")
+const ownerKey = utf8("owner")
+
+/** `ledger.state.stateDatabase`: whose rules keys, values and queries follow. */
+export type StateDatabase = "goleveldb" | "CouchDB"
+
+export type RichQueryMaker = (snapshot: StateSnapshot) => RichQueries
 
 /** `namespace || 00 || key`: namespaces keep apart, keys keep their byte order. */
 const publicKey = (namespace: string, key: string): Uint8Array => Buffer.from(`${namespace}\0${key}`)
@@ -33,16 +46,21 @@ export class StateDb {
   private readonly hashed: Table
   private readonly private: Table
   private readonly meta: Table
+  private readonly log: RedoLog
+  private couch = false
+  private incarnation = ""
 
   constructor(
     private readonly environment: Environment,
     /** Rich queries, where they are switched on. */
-    private readonly richQueries: ((snapshot: StateSnapshot) => RichQueries) | undefined = undefined
+    private richQueries: RichQueryMaker | undefined = undefined
   ) {
     this.public = environment.table(stateTables.public)
     this.hashed = environment.table(stateTables.hashed)
     this.private = environment.table(stateTables.private)
     this.meta = environment.table(stateTables.meta)
+    this.log = new RedoLog(environment, environment.table(stateTables.redo))
+    this.readDatabase()
   }
 
   /** The last block whose updates are in; undefined before block 0. */
@@ -51,44 +69,181 @@ export class StateDb {
     return bytes === undefined ? undefined : Buffer.from(bytes).readBigUInt64BE()
   }
 
-  /** State as of now; release it. */
-  snapshot(): StateSnapshot {
+  /** Transactions of the block of the savepoint. */
+  savepointTransactions(): number {
+    const bytes = this.environment.get(this.meta, savepointKey)
+    return bytes === undefined || bytes.length < 12 ? 0 : Buffer.from(bytes).readUInt32BE(8)
+  }
+
+  /** State as of now; release it. `released` is told when that happens. */
+  snapshot(released: () => void = () => {}): StateSnapshot {
     return new LmdbStateSnapshot(
       this.environment.snapshot(),
       { public: this.public, hashed: this.hashed, private: this.private },
-      this.richQueries
+      this.couch,
+      this.richQueries,
+      released
     )
   }
 
-  /** Adds a block's updates to a batch; `savepoint` undefined for private data of old blocks (rule 94). */
-  put(batch: Batch, updates: UpdateBatch, savepoint: bigint | undefined): void {
+  /**
+   * Adds a block's updates to a batch; `savepoint` undefined for private data of old blocks (rule 94).
+   * @param transactions of the block
+   */
+  put(batch: Batch, updates: UpdateBatch, savepoint: bigint | undefined, transactions = 0): void {
+    const touched: Array<StateKey> | undefined = this.couch ? [] : undefined
+    const apply = (
+      table: Table,
+      values: Updates,
+      place: (key: string) => Uint8Array,
+      space: Omit<StateKey, "key">
+    ): void => {
+      for (const key of values.keys()) {
+        const update = values.get(key)
+        if (update === undefined) continue
+        touched?.push({ ...space, key })
+        if (update.value === undefined) batch.delete(table, place(key))
+        else {
+          const value = this.couch ? normalised(update.value) : update.value
+          batch.put(table, place(key), encodeValue(value, update.metadata, update.version))
+        }
+      }
+    }
     for (const [namespace, values] of updates.public)
-      apply(batch, this.public, values, (key) => publicKey(namespace, key))
+      apply(this.public, values, (key) => publicKey(namespace, key), { kind: "public", namespace, collection: "" })
     for (const [namespace, collections] of updates.hashed)
       for (const [collection, values] of collections)
-        apply(batch, this.hashed, values, (id) => hashedKey(namespace, collection, hashOfId(id)))
+        apply(this.hashed, values, (id) => hashedKey(namespace, collection, hashOfId(id)), {
+          kind: "hashed",
+          namespace,
+          collection
+        })
     for (const [namespace, collections] of updates.private)
       for (const [collection, values] of collections)
-        apply(batch, this.private, values, (key) => Buffer.from(privatePrefix(namespace, collection) + key))
+        apply(this.private, values, (key) => Buffer.from(privatePrefix(namespace, collection) + key), {
+          kind: "private",
+          namespace,
+          collection
+        })
     if (savepoint !== undefined) {
-      const bytes = Buffer.allocUnsafe(8)
+      const bytes = Buffer.allocUnsafe(12)
       bytes.writeBigUInt64BE(savepoint)
+      bytes.writeUInt32BE(transactions, 8)
       batch.put(this.meta, savepointKey, bytes)
     }
+    if (touched !== undefined) this.log.append(batch, touched)
   }
 
   /** Forgets everything: the next open builds it again from the blocks. */
   clear(batch: Batch): void {
     for (const table of [this.public, this.hashed, this.private, this.meta]) batch.clear(table)
+    this.log.clear(batch)
+    if (this.couch) this.putDatabase(batch, "CouchDB")
+  }
+
+  // ---- Whose rules it follows ------------------------------------------------------------------------------------
+
+  /** The database that the state was built for. */
+  get database(): StateDatabase {
+    return this.couch ? "CouchDB" : "goleveldb"
+  }
+
+  /** Names this state among all that there may be: made anew with each state that is begun for CouchDB. */
+  get owner(): string {
+    return this.incarnation
+  }
+
+  /** Chooses the database. State that was built for the other one must have been cleared. */
+  use(database: StateDatabase): void {
+    if (database === this.database) return
+    const batch = new Batch()
+    this.putDatabase(batch, database)
+    this.environment.commit(batch)
+    this.readDatabase()
+  }
+
+  /** Has rich queries answered from now on. */
+  answerRichQueries(make: RichQueryMaker): void {
+    this.richQueries = make
+  }
+
+  private putDatabase(batch: Batch, database: StateDatabase): void {
+    batch.put(this.meta, databaseKey, utf8(database))
+    batch.put(this.meta, ownerKey, utf8(randomBytes(16).toString("hex")))
+  }
+
+  private readDatabase(): void {
+    const text = (key: Uint8Array) => Buffer.from(this.environment.get(this.meta, key) ?? []).toString()
+    this.couch = text(databaseKey) === "CouchDB"
+    this.incarnation = text(ownerKey)
+  }
+
+  // ---- What CouchDB is to be told --------------------------------------------------------------------------------
+
+  /** Keys that were touched and are not known to be in CouchDB, each once. */
+  redo(): Redo {
+    return this.log.open()
+  }
+
+  /** CouchDB has all that was noted up to here; undefined: all there is, at once. */
+  redone(upTo: bigint | undefined): void {
+    if (upTo !== undefined) {
+      this.log.done(upTo)
+      return
+    }
+    const batch = new Batch()
+    this.log.clear(batch)
+    this.environment.commit(batch)
+  }
+
+  /** Namespaces and collections that hold anything. */
+  spaces(): ReadonlyArray<Omit<StateKey, "key">> {
+    const one = (kind: StateKey["kind"], table: Table, parts: number) =>
+      [...prefixesOf(this.environment, table, parts)].map(([namespace = "", collection = ""]) => ({
+        kind,
+        namespace,
+        collection
+      }))
+    return [...one("public", this.public, 1), ...one("hashed", this.hashed, 2), ...one("private", this.private, 2)]
+  }
+
+  /** Keys of a namespace or collection, in order. */
+  *keysOf(space: Omit<StateKey, "key">): Generator<StateKey, void> {
+    const { collection, kind, namespace } = space
+    const table = this[kind]
+    const prefix = Buffer.from(kind === "public" ? `${namespace}\0` : privatePrefix(namespace, collection))
+    const snapshot = this.environment.snapshot()
+    try {
+      const cursor = snapshot.range(table, prefix, after(prefix))
+      for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
+        const key = Buffer.from(entry.key).subarray(prefix.length)
+        yield { ...space, key: key.toString(kind === "hashed" ? "latin1" : "utf8") }
+      }
+    } finally {
+      snapshot.close()
+    }
   }
 }
 
-const apply = (batch: Batch, table: Table, updates: Updates, place: (key: string) => Uint8Array): void => {
-  for (const key of updates.keys()) {
-    const update = updates.get(key)
-    if (update === undefined) continue
-    if (update.value === undefined) batch.delete(table, place(key))
-    else batch.put(table, place(key), encodeValue(update.value, update.metadata, update.version))
+/** The different beginnings of a table's keys, of so many parts that end in 00. */
+function* prefixesOf(environment: Environment, table: Table, parts: number): Generator<ReadonlyArray<string>> {
+  const snapshot = environment.snapshot()
+  try {
+    let from: Uint8Array | undefined
+    for (;;) {
+      const cursor = snapshot.range(table, from)
+      const entry = cursor.next()
+      cursor.close()
+      if (entry === undefined) return
+      const key = Buffer.from(entry.key)
+      let end = 0
+      for (let i = 0; i < parts; i++) end = key.indexOf(0, end) + 1
+      const prefix = key.subarray(0, end)
+      yield prefix.toString("utf8").split("\0").slice(0, parts)
+      from = after(prefix)
+    }
+  } finally {
+    snapshot.close()
   }
 }
 
@@ -100,7 +255,9 @@ class LmdbStateSnapshot implements StateSnapshot {
   constructor(
     private readonly lmdb: Snapshot,
     private readonly tables: { readonly public: Table; readonly hashed: Table; readonly private: Table },
-    private readonly makeRich: ((snapshot: StateSnapshot) => RichQueries) | undefined
+    private readonly couch: boolean,
+    private readonly makeRich: RichQueryMaker | undefined,
+    private readonly released: () => void
   ) {}
 
   get(namespace: string, key: string): VersionedValue | undefined {
@@ -130,16 +287,18 @@ class LmdbStateSnapshot implements StateSnapshot {
     for (const [key, value] of this.scan(this.tables.private, privatePrefix(namespace, collection), start, end))
       yield { key, held: decodeValue(value) }
   }
-  /** LMDB takes any key and value. */
-  keyValueFault(): string | undefined {
-    return undefined
+  /** LMDB takes any key and value; CouchDB does not. */
+  keyValueFault(key: string, value: Uint8Array): string | undefined {
+    return this.couch ? keyValueFault(key, value) : undefined
   }
   get richQueries(): RichQueries | undefined {
     if (this.rich === undefined && this.makeRich !== undefined) this.rich = this.makeRich(this)
     return this.rich
   }
   release(): void {
+    if (this.lmdb.closed) return
     this.lmdb.close()
+    this.released()
   }
 
   private read(table: Table, key: Uint8Array): VersionedValue | undefined {

@@ -1,2 +1,3 @@
 /** Committed state over LMDB. */
-export { StateDb, stateTables } from "./StateDb.js"
+export type { StateKey } from "./RedoLog.js"
+export { type RichQueryMaker, type StateDatabase, StateDb, stateTables } from "./StateDb.js"

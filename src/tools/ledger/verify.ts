@@ -155,7 +155,7 @@ const verifyChain = (
     let replay: Replay | undefined =
       owner === "peer"
         ? yield* Effect.mapError(
-            openReplay(channelId, folder),
+            openReplay(channelId, folder, storage?.state.database),
             ({ message: reason }) => new LedgerToolFailed({ reason, remedy: "" })
           )
         : undefined
