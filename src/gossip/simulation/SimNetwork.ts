@@ -46,6 +46,8 @@ export class SimPeer implements CommShape {
   /** Which part of a partitioned network it is in. */
   part = 0
   readonly linked = new Set<string>()
+  /** When the last message to a peer arrives: streams keep their order. */
+  readonly lanes = new Map<string, number>()
   readonly subscribers = new Set<Subscriber>()
   readonly dead = new Set<(pkiId: Uint8Array) => void>()
   readonly switched = new Set<(pkiId: Uint8Array) => void>()
@@ -199,7 +201,9 @@ export class SimNetwork {
     }
     if (to.pkiId.length > 0 && remote.key !== idKey(to.pkiId)) for (const told of from.switched) told(to.pkiId)
     if (lossPerMille > 0 && random.below(1000) < lossPerMille) return
-    clock.after(this.delay(), () => this.arrive(from, remote, message))
+    const arrival = Math.max(clock.time + this.delay(), from.lanes.get(remote.key) ?? 0)
+    from.lanes.set(remote.key, arrival)
+    clock.after(arrival - clock.time, () => this.arrive(from, remote, message))
   }
 
   /** Puts a message before a node as if `from` had sent it: for hostile senders. */
