@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as prom from "prom-client"
+import { collect } from "./goRuntime.js"
 import type { StatsdOptions, StatsdUnreachable } from "./Statsd.js"
 import * as Statsd from "./Statsd.js"
 
@@ -37,10 +38,23 @@ export interface Histogram<L extends string> {
   readonly with: (labels: Labels<L>) => { readonly observe: (seconds: number) => void }
 }
 
+/** A metric as its declaration has it. */
+export interface Declared {
+  /** As Prometheus shows it. */
+  readonly name: string
+  readonly kind: "counter" | "gauge" | "histogram"
+  readonly labels: ReadonlyArray<string>
+  readonly help: string
+  /** Upper bounds of a histogram, seconds. */
+  readonly buckets: ReadonlyArray<number>
+}
+
 export interface MetricsShape {
   readonly counter: <L extends string = never>(declaration: MetricDeclaration<L>) => Counter<L>
   readonly gauge: <L extends string = never>(declaration: MetricDeclaration<L>) => Gauge<L>
   readonly histogram: <L extends string = never>(declaration: HistogramDeclaration<L>) => Histogram<L>
+  /** What has been declared so far, used or not, in the order of declaration; nothing when metrics are disabled. */
+  readonly declared: () => ReadonlyArray<Declared>
   /** The Prometheus page with its content type; undefined unless the provider is `prometheus`. */
   readonly exposition: Effect.Effect<{ readonly contentType: string; readonly body: string } | undefined>
 }
@@ -55,6 +69,20 @@ export const ledgerBuckets: ReadonlyArray<number> = [0.005, 0.01, 0.015, 0.05, 0
 const fullName = (d: MetricDeclaration, joint: string): string =>
   [d.namespace, d.subsystem ?? "", d.name].filter((part) => part !== "").join(joint)
 
+/** Keeps what passes by as declared; two places may declare the same. */
+const declarations = () => {
+  const all = new Map<string, Declared>()
+  return {
+    add: (kind: Declared["kind"], d: HistogramDeclaration): void => {
+      const name = fullName(d, "_")
+      if (all.has(name)) return
+      const buckets = kind === "histogram" ? (d.buckets ?? defaultBuckets) : []
+      all.set(name, { name, kind, labels: d.labelNames ?? [], help: d.help, buckets })
+    },
+    list: () => [...all.values()]
+  }
+}
+
 // ---- Disabled ----------------------------------------------------------------------------------------------------
 
 const nothing = { add: () => {}, set: () => {}, observe: () => {} }
@@ -64,6 +92,7 @@ export const disabled: MetricsShape = {
   counter: () => sink,
   gauge: () => sink,
   histogram: () => sink,
+  declared: () => [],
   exposition: Effect.succeed(undefined)
 }
 
@@ -119,6 +148,7 @@ const onFirstUse = <M>(
 export const prometheus = (): MetricsShape => {
   const registry = new prom.Registry()
   processMetrics(registry)
+  const { add, list } = declarations()
   const common = (d: MetricDeclaration) => ({
     name: fullName(d, "_"),
     help: d.help,
@@ -127,6 +157,7 @@ export const prometheus = (): MetricsShape => {
   })
   return {
     counter: (d) => {
+      add("counter", d)
       const metric = onFirstUse(
         registry,
         fullName(d, "_"),
@@ -136,6 +167,7 @@ export const prometheus = (): MetricsShape => {
       return { with: (labels) => ({ add: (delta = 1) => metric().inc({ ...labels }, delta) }) }
     },
     gauge: (d) => {
+      add("gauge", d)
       const metric = onFirstUse(
         registry,
         fullName(d, "_"),
@@ -150,6 +182,7 @@ export const prometheus = (): MetricsShape => {
       }
     },
     histogram: (d) => {
+      add("histogram", d)
       const metric = onFirstUse(
         registry,
         fullName(d, "_"),
@@ -158,6 +191,7 @@ export const prometheus = (): MetricsShape => {
       )
       return { with: (labels) => ({ observe: (seconds) => metric().observe({ ...labels }, seconds) }) }
     },
+    declared: list,
     exposition: Effect.map(
       Effect.promise(() => registry.metrics()),
       (body) => ({ contentType: registry.contentType, body })
@@ -168,27 +202,38 @@ export const prometheus = (): MetricsShape => {
 // ---- StatsD ------------------------------------------------------------------------------------------------------
 
 const statsd = (client: Statsd.StatsdClient): MetricsShape => {
+  const { add, list } = declarations()
   const bucket = <L extends string>(d: MetricDeclaration<L>, labels: Labels<L>): string =>
     [fullName(d, "."), ...(d.labelNames ?? []).map((name) => Statsd.labelValue(labels[name]))].join(".")
   return {
-    counter: (d) => ({
-      with: (labels) => {
-        const name = bucket(d, labels)
-        return { add: (delta = 1) => client.count(name, delta) }
+    counter: (d) => {
+      add("counter", d)
+      return {
+        with: (labels) => {
+          const name = bucket(d, labels)
+          return { add: (delta = 1) => client.count(name, delta) }
+        }
       }
-    }),
-    gauge: (d) => ({
-      with: (labels) => {
-        const name = bucket(d, labels)
-        return { set: (value) => client.gauge(name, value), add: (delta) => client.gaugeAdd(name, delta) }
+    },
+    gauge: (d) => {
+      add("gauge", d)
+      return {
+        with: (labels) => {
+          const name = bucket(d, labels)
+          return { set: (value) => client.gauge(name, value), add: (delta) => client.gaugeAdd(name, delta) }
+        }
       }
-    }),
-    histogram: (d) => ({
-      with: (labels) => {
-        const name = bucket(d, labels)
-        return { observe: (seconds) => client.timing(name, seconds) }
+    },
+    histogram: (d) => {
+      add("histogram", d)
+      return {
+        with: (labels) => {
+          const name = bucket(d, labels)
+          return { observe: (seconds) => client.timing(name, seconds) }
+        }
       }
-    }),
+    },
+    declared: list,
     exposition: Effect.succeed(undefined)
   }
 }
@@ -201,10 +246,17 @@ export interface MetricsOptions {
   readonly statsd?: StatsdOptions
 }
 
+const pushed = (options: StatsdOptions) =>
+  Effect.gen(function* () {
+    const client = yield* Statsd.make(options)
+    yield* collect(client.gauge, options.writeInterval)
+    return statsd(client)
+  })
+
 export const layer = (options: MetricsOptions): Layer.Layer<Metrics, StatsdUnreachable> => {
   if (options.provider === "prometheus") return Layer.sync(Metrics, prometheus)
   if (options.provider === "statsd" && options.statsd !== undefined)
-    return Layer.scoped(Metrics, Effect.map(Statsd.make(options.statsd), statsd))
+    return Layer.scoped(Metrics, pushed(options.statsd))
   return layerDisabled
 }
 

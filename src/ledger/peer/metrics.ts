@@ -26,8 +26,7 @@ export const makeLedgerMetrics = (metrics: MetricsShape): ((channel: string) => 
     metrics.histogram({ namespace: "ledger", name, help, labelNames: ["channel"], buckets: ledgerBuckets })
   const height = metrics.gauge({
     namespace: "ledger",
-    subsystem: "blockchain",
-    name: "height",
+    name: "blockchain_height",
     help: "Height of the chain in blocks.",
     labelNames: ["channel"]
   })
