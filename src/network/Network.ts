@@ -6,7 +6,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { collectionsBeside, type PackagedChaincode, packageChaincode } from "./chaincode.js"
-import { type Environment, ordererEnvironment, peerEnvironment } from "./environment.js"
+import {
+  type DeskOptions,
+  deskEnvironment,
+  type Environment,
+  ordererEnvironment,
+  peerEnvironment
+} from "./environment.js"
 import { type NetworkRefused, type NodeFailed, StepFailed } from "./errors.js"
 import { type Gateway, makeGateway } from "./gateway/Gateway.js"
 import type { NetworkPorts } from "./layout.js"
@@ -25,6 +31,8 @@ export interface NetworkEnvironment {
   readonly configDir: string
   /** For the tools that build chaincode. */
   readonly toolEnvironment: Environment
+  /** How chaincode is worked on; absent: it just runs. */
+  readonly desk?: DeskOptions
 }
 
 export interface RunningNetwork {
@@ -80,12 +88,13 @@ export const up = (
       }),
       `started ${layout.ORDERER_HOST} on 127.0.0.1:${ports.orderer}`
     )
-    const peers = layout.peersOf(spec).map((place) => {
+    const peers = layout.peersOf(spec).map((place, index) => {
       const port = ports.peers[place.host]?.peer ?? 0
+      const desk = environment.desk === undefined ? {} : deskEnvironment(environment.desk, index, spec)
       return step(
         nodes.peer({
           name: place.host,
-          environment: peerEnvironment(spec, ports, place, environment.configDir),
+          environment: { ...peerEnvironment(spec, ports, place, environment.configDir), ...desk },
           port,
           log: place.log
         }),
@@ -100,6 +109,11 @@ export const up = (
     yield* step(gateway.join, (joined) =>
       joined.length === 0 ? "all peers had joined" : `joined ${joined.join(", ")}`
     )
+    // a peer alone needs no anchors
+    if (layout.peersOf(spec).length > 1)
+      yield* step(gateway.setAnchors, (set) =>
+        set.length === 0 ? "found anchor peers" : `set the anchor peers of ${set.join(", ")}`
+      )
 
     // ---- Chaincode ----
     for (const one of packaged) yield* installStep(gateway, one, reporter)

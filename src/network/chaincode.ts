@@ -53,7 +53,8 @@ export const packageChaincode = (
         : golangPayload(path, environment)
     const spec = (args: ReadonlyArray<string>) => ({
       type: protos.ChaincodeSpec_Type[language],
-      chaincodeId: { name, version, path: basename(path) },
+      // as the reference's command line records it: a Node or Java folder as it was given, Go code by its import path
+      chaincodeId: { name, version, path: language === "GOLANG" ? basename(path) : path },
       input: { args: args.map(utf8) }
     })
     return {

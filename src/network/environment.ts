@@ -41,6 +41,32 @@ export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, confi
   }
 }
 
+/**
+ * A lone peer of its organisation takes blocks from the orderer itself; several elect one. The times are for a network
+ * on one machine, where nobody wants to wait: Fabric's own are for wide ones.
+ */
+const gossipEnvironment = (ports: NetworkPorts, { org }: PeerPlace): Environment => {
+  const own = Array.from({ length: org.peers }, (_, i) => ports.peers[layout.peerHost(org, i)]?.peer ?? 0)
+  const elects = org.peers > 1
+  return {
+    CORE_PEER_GOSSIP_BOOTSTRAP: own.map((port) => `${LOOPBACK}:${port}`).join(" "),
+    CORE_PEER_GOSSIP_USELEADERELECTION: String(elects),
+    CORE_PEER_GOSSIP_ORGLEADER: String(!elects),
+    CORE_PEER_GOSSIP_ELECTION_STARTUPGRACEPERIOD: "2s",
+    CORE_PEER_GOSSIP_ELECTION_MEMBERSHIPSAMPLEINTERVAL: "200ms",
+    CORE_PEER_GOSSIP_ELECTION_LEADERALIVETHRESHOLD: "3s",
+    CORE_PEER_GOSSIP_ELECTION_LEADERELECTIONDURATION: "500ms",
+    CORE_PEER_GOSSIP_ALIVETIMEINTERVAL: "1s",
+    CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT: "10s",
+    CORE_PEER_GOSSIP_RECONNECTINTERVAL: "1s",
+    CORE_PEER_GOSSIP_PULLINTERVAL: "2s",
+    CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL: "1s",
+    CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL: "1s",
+    CORE_PEER_GOSSIP_STATE_CHECKINTERVAL: "2s",
+    CORE_PEER_GOSSIP_PVTDATA_RECONCILESLEEPINTERVAL: "5s"
+  }
+}
+
 export const peerEnvironment = (
   spec: NetworkSpec,
   ports: NetworkPorts,
@@ -58,10 +84,8 @@ export const peerEnvironment = (
     CORE_PEER_LISTENADDRESS: address,
     CORE_PEER_CHAINCODEADDRESS: `${LOOPBACK}:${own.chaincode}`,
     CORE_PEER_CHAINCODELISTENADDRESS: `${LOOPBACK}:${own.chaincode}`,
-    CORE_PEER_GOSSIP_BOOTSTRAP: address,
     CORE_PEER_GOSSIP_EXTERNALENDPOINT: address,
-    CORE_PEER_GOSSIP_USELEADERELECTION: "false",
-    CORE_PEER_GOSSIP_ORGLEADER: "true",
+    ...gossipEnvironment(ports, peer),
     CORE_PEER_LOCALMSPID: peer.org.mspId,
     CORE_PEER_MSPCONFIGPATH: join(peer.material, "msp"),
     CORE_PEER_FILESYSTEMPATH: peer.ledger,
@@ -76,6 +100,28 @@ export const peerEnvironment = (
       : {})
   }
 }
+
+/** How chaincode is worked on. */
+export interface DeskOptions {
+  /** Run chaincode in its folder and start it anew when it changes. */
+  readonly watch: boolean
+  /** First port for debuggers; undefined for none. */
+  readonly inspect: number | undefined
+}
+
+/** The first debugger port of a peer: each has as many as there are chaincodes. In: the peer's place among all peers. */
+export const inspectPort = (inspect: number, peer: number, { chaincodes }: Pick<NetworkSpec, "chaincodes">): number =>
+  inspect === 0 ? 0 : inspect + peer * Math.max(1, chaincodes.length)
+
+/** What a peer is told beyond `peerEnvironment`. */
+export const deskEnvironment = (
+  { inspect, watch }: DeskOptions,
+  peer: number,
+  spec: Pick<NetworkSpec, "chaincodes">
+): Environment => ({
+  ...(watch ? { CORE_CHAINCODE_WATCH: "true" } : {}),
+  ...(inspect === undefined ? {} : { CORE_VM_PROCESS_INSPECT: String(inspectPort(inspect, peer, spec)) })
+})
 
 /** What tools that build and run chaincode may inherit. */
 export const toolEnvironment = (environment: Readonly<Record<string, string | undefined>>): Environment =>

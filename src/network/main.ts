@@ -67,6 +67,11 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .option("--max-messages <count>", "transactions that fill a block (default: 10)")
     .option("--base-port <port>", "port of the orderer; others follow (default: 7050)")
     .option("--free-ports", "use any free ports")
+    .option("--watch", "run chaincode in its folder and start it anew when it changes (Node)")
+    .option(
+      "--inspect [port]",
+      "a debugger port for Node chaincode (default: 9229); no time limit while one is attached"
+    )
     .option("--detach", "leave the network running and return")
     .action((given: unknown) =>
       choose(checked(UpOptions, given, (o) => upCommand(o, { cwd, home, environment: options.env }, out(o))))

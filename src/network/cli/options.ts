@@ -54,7 +54,18 @@ export const UpOptions = Schema.Struct({
   maxMessages: count(1_000_000),
   basePort: number("want a port from 1 to 65535", within(1, 65_535)),
   freePorts: OptionalFlag,
-  detach: OptionalFlag
+  detach: OptionalFlag,
+  watch: OptionalFlag,
+  /** `true` when no port is named. */
+  inspect: maybe(
+    Schema.Union(
+      Schema.Literal(true),
+      Schema.compose(
+        Schema.String.pipe(Schema.filter((text) => /^\d+$/.test(text) && within(0, 65_535)(Number(text)))),
+        Schema.NumberFromString
+      )
+    ).annotations(wanting("want a port from 0 (any) to 65535"))
+  )
 })
 export type UpOptions = typeof UpOptions.Type
 

@@ -4,12 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { toText } from "../../wire/protoutil.js"
-import { LOG_FORMAT, toolEnvironment } from "../environment.js"
+import { type DeskOptions, inspectPort, LOG_FORMAT, toolEnvironment } from "../environment.js"
 import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { firstFailure, type RunningNetwork, up } from "../Network.js"
 import * as ProcessNodes from "../nodes/ProcessNodes.js"
 import { portList, requireFree } from "../ports.js"
+import type { NetworkSpec } from "../spec.js"
 import { type NetworkState, stateOf, writeState } from "../state.js"
 import type { UpOptions } from "./options.js"
 import { type Output, reporterOf, say, showBlock } from "./output.js"
@@ -53,7 +54,22 @@ const follow = (network: RunningNetwork, output: Output): Effect.Effect<never, N
     Effect.catchAll(network.gateway.blocks(showBlock(output)), (error) => Effect.delay(Effect.fail(error), "2 seconds"))
   )
 
-const summary = ({ ports, spec }: RunningNetwork, milliseconds: number, detach: boolean): string =>
+/** Where Node's own debugger listens. */
+const INSPECT_PORT = 9229
+
+/** How chaincode can be worked on, in words. */
+const deskLines = (spec: NetworkSpec, { inspect, watch }: DeskOptions): ReadonlyArray<string> => [
+  ...(watch ? [`  watched             ${spec.chaincodes.map(({ path }) => path).join(", ")}`] : []),
+  ...(inspect === undefined || inspect === 0
+    ? inspect === 0
+      ? ["  debuggers           see the peers' logs for the ports"]
+      : []
+    : layout
+        .peersOf(spec)
+        .map(({ host }, i) => `  debugger            127.0.0.1:${inspectPort(inspect, i, spec)} (${host})`))
+]
+
+const summary = ({ ports, spec }: RunningNetwork, milliseconds: number, detach: boolean, desk: DeskOptions): string =>
   [
     `network is up after ${milliseconds} ms: orderer 127.0.0.1:${ports.orderer}, ${Object.entries(ports.peers)
       .map(([host, { peer }]) => `${host} 127.0.0.1:${peer}`)
@@ -61,6 +77,7 @@ const summary = ({ ports, spec }: RunningNetwork, milliseconds: number, detach: 
     `  connection profile  ${spec.orgs.map((org) => layout.profileFile(spec.dir, org)).join(", ")}`,
     `  wallet              ${layout.walletFolder(spec.dir)}`,
     `  logs                ${join(spec.dir, "logs")}`,
+    ...deskLines(spec, desk),
     detach ? "It runs until `down`." : "Blocks are shown as they come; Ctrl-C stops the network."
   ].join("\n")
 
@@ -79,7 +96,8 @@ export const upCommand = (options: UpOptions, world: World, output: Output): Eff
     yield* keep(detach ? {} : { supervisor: process.pid })
     const environment = {
       configDir: join(world.home, "config"),
-      toolEnvironment: toolEnvironment(world.environment)
+      toolEnvironment: toolEnvironment(world.environment),
+      desk: { watch: options.watch === true, inspect: options.inspect === true ? INSPECT_PORT : options.inspect }
     }
     const nodes = ProcessNodes.layer({
       home: world.home,
@@ -104,7 +122,7 @@ export const upCommand = (options: UpOptions, world: World, output: Output): Eff
       const network = yield* up(spec, ports, environment, reporterOf(output)).pipe(Effect.provide(nodes))
       if (sample) yield* firstTransaction(network, world.home, output)
       const total = (yield* Clock.currentTimeMillis) - started
-      yield* say(output, summary(network, total, detach), {
+      yield* say(output, summary(network, total, detach, environment.desk), {
         event: "up",
         milliseconds: total,
         dir: spec.dir,

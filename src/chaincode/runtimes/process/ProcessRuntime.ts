@@ -184,7 +184,15 @@ class ProcessRuntime {
         if (watch !== true) return prepareNode(request, options)
         return Effect.flatMap(
           Effect.promise(() => watchedFolder(request)),
-          (folder) => (folder === undefined ? prepareNode(request, options) : prepareInPlace(request, options, folder))
+          (folder) =>
+            folder === undefined
+              ? Effect.zipRight(
+                  log.warning(
+                    `Chaincode ${canonicalName(request.name, request.version)} is not watched: its package was made of "${request.path}", which is no Node project on this machine`
+                  ),
+                  prepareNode(request, options)
+                )
+              : prepareInPlace(request, options, folder)
         )
       case "GOLANG":
         return prepareGo(request, options)
