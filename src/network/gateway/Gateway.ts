@@ -25,7 +25,7 @@ export const makeGateway = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effe
     const following = { channelId: spec.channel, signer: connections.admin(), peer: connections.firstPeer() }
     const commits = yield* makeCommits(following)
     return {
-      ...makeAdministration(spec, connections, commits),
+      ...makeAdministration(spec, ports, connections, commits),
       ...makeTransactions(spec, connections, commits),
       blocks: (show) => follow(following, show)
     }

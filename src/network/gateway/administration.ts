@@ -3,12 +3,15 @@ import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
+import { Bundle, makeAnchorPeersUpdate } from "../../channelconfig/index.js"
 import { broadcast, configUpdateEnvelope, fetchBlock, moment, query, system } from "../../client/index.js"
 import type { Signer } from "../../msp/index.js"
 import { parsePolicy } from "../../policy/index.js"
 import { common, protos } from "../../wire/index.js"
+import { lastConfigIndex } from "../../wire/protoutil.js"
 import { StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
+import { channelProfile } from "../profiles.js"
 import type { ChaincodeSpec, CollectionOptions, NetworkSpec } from "../spec.js"
 import type { Commits } from "./Commits.js"
 import type { Connections } from "./connections.js"
@@ -20,6 +23,8 @@ export interface Administration {
   readonly createChannel: Effect.Effect<"created" | "exists", StepFailed>
   /** Has all peers join; gives the hosts that had not yet. */
   readonly join: Effect.Effect<ReadonlyArray<string>, StepFailed>
+  /** Tells the channel of each organisation's anchor peer where it has none; gives the organisations that were new. */
+  readonly setAnchors: Effect.Effect<ReadonlyArray<string>, StepFailed>
   /** Installs on all peers that do not have it. In: a package as `lscc` takes it. */
   readonly install: (chaincode: ChaincodeSpec, packageBytes: Uint8Array) => Effect.Effect<void, StepFailed>
   /** Instantiates, or upgrades when another version is there; nothing when this one is. */
@@ -56,7 +61,12 @@ const collectionPackage = (collections: ReadonlyArray<CollectionOptions>): Eithe
     return common.CollectionConfigPackage.encode({ config })
   })
 
-export const makeAdministration = (spec: NetworkSpec, connections: Connections, commits: Commits): Administration => {
+export const makeAdministration = (
+  spec: NetworkSpec,
+  ports: layout.NetworkPorts,
+  connections: Connections,
+  commits: Commits
+): Administration => {
   const { admin, orderer } = connections
   const peers = layout.peersOf(spec)
   const commit = commitThrough(connections, commits)
@@ -104,6 +114,33 @@ export const makeAdministration = (spec: NetworkSpec, connections: Connections, 
     return (yield* Effect.forEach(peers, joinOne(block), { concurrency: 4 })).flat()
   }).pipe(failing("join channel"))
 
+  /** The configuration in force, as the orderer has it. */
+  const configuration = Effect.gen(function* () {
+    const signer = yield* admin()
+    const request = { channelId: spec.channel, signer }
+    const newest = yield* fetchBlock(yield* orderer, { ...request, seek: { start: "newest", stop: "newest" } })
+    const start = lastConfigIndex(common.Block.decode(newest))
+    const block = yield* fetchBlock(yield* orderer, { ...request, seek: { start, stop: start } })
+    return yield* Bundle.fromBlock(common.Block.decode(block))
+  })
+
+  const setAnchors: Administration["setAnchors"] = Effect.gen(function* () {
+    const { application } = yield* configuration
+    const set: Array<string> = []
+    for (const org of spec.orgs) {
+      if ((application?.orgs.get(org.mspId)?.anchorPeers.length ?? 0) > 0) continue
+      const template = yield* makeAnchorPeersUpdate(spec.channel, channelProfile(spec, ports), org.mspId)
+      const update = common.ConfigUpdateEnvelope.decode(common.Payload.decode(template.payload).data).configUpdate
+      const signer = yield* admin(org)
+      const moments = [yield* moment, yield* moment]
+      const first = yield* moment
+      const envelope = configUpdateEnvelope(spec.channel, update, [signer], signer, () => moments.pop() ?? first)
+      yield* broadcast(yield* orderer, envelope)
+      set.push(org.mspId)
+    }
+    return set
+  }).pipe(failing("set anchor peers"))
+
   // ---- Chaincode ----
 
   const install: Administration["install"] = ({ name, version }, packageBytes) =>
@@ -145,5 +182,5 @@ export const makeAdministration = (spec: NetworkSpec, connections: Connections, 
       return action === "deploy" ? ("instantiated" as const) : ("upgraded" as const)
     }).pipe(failing(`instantiate ${name}`))
 
-  return { createChannel, join, install, instantiate }
+  return { createChannel, join, setAnchors, install, instantiate }
 }
