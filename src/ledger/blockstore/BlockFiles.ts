@@ -325,7 +325,8 @@ export class BlockFiles {
     if (size - offset < headerSize) return true
     const header = Buffer.allocUnsafe(headerSize)
     this.readPart(file, header, offset)
-    const from = isHeader(header) ? offset + headerSize + header.readUInt32BE(0) : offset
+    // a header may have been cut as well; a block is never all zeros, so that what follows tells
+    const from = offset + headerSize + (isHeader(header) ? header.readUInt32BE(0) : 0)
     const chunk = Buffer.allocUnsafe(65536)
     for (let at = from; at < size; at += chunk.length) {
       const filled = this.readPart(file, chunk, at)

@@ -88,6 +88,30 @@ describe("recovery at open", () => {
     )
   })
 
+  it("takes a header that the power cut, with zeros behind it, for torn", () =>
+    run(
+      Effect.gen(function* () {
+        for (const kept of [1, 3, 4, 7, 11]) {
+          const folder = path.join(yield* tempDir, "ch")
+          yield* written(folder, 3)
+          const [file = ""] = filesOf(folder)
+          const size = fs.statSync(file).size
+          yield* Effect.promise(async () => {
+            const store = await inScope(open(folder))
+            await Effect.runPromise(store.value.append(chain[3] ?? Buffer.from("")))
+            await store.close()
+          })
+          const last = filesOf(folder).at(-1) ?? ""
+          const start = last === file ? size : 0
+          const full = fs.statSync(last).size
+          fs.rmSync(path.join(folder, "index"), { recursive: true })
+          fs.truncateSync(last, start + kept)
+          fs.truncateSync(last, full)
+          yield* expectChain(folder, 3)
+        }
+      })
+    ))
+
   it("takes in a block that was written but not indexed", () =>
     run(
       Effect.gen(function* () {
