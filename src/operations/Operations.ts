@@ -30,7 +30,7 @@ import { Metrics } from "../runtime/Metrics.js"
 import { Checks, type HealthCheck } from "./checks.js"
 import { type CheckerExists, OperationsFailed } from "./errors.js"
 import { declareVersion, observeLog } from "./metrics.js"
-import { answer, type Request, type Services } from "./routes.js"
+import { answer, type Page, type Request, type Services } from "./routes.js"
 
 export interface OperationsTls {
   /** Paths of PEM files, as they stand in the configuration. */
@@ -66,6 +66,8 @@ export class Operations extends Context.Tag("operations/Operations")<
     readonly reloadCertificate: Effect.Effect<boolean, OperationsFailed>
     /** Adds a component to /healthz until the scope closes. */
     readonly registerChecker: (component: string, check: HealthCheck) => Effect.Effect<void, CheckerExists, Scope.Scope>
+    /** Serves a page of the node's own at a path, guarded like /metrics, until the scope closes. */
+    readonly addPage: (path: string, page: Page) => Effect.Effect<void, never, Scope.Scope>
   }
 >() {
   static readonly layer = (options: OperationsOptions): Layer.Layer<Operations, OperationsFailed, Metrics> =>
@@ -135,6 +137,7 @@ const receive = (incoming: http.IncomingMessage): Effect.Effect<Request | undefi
       const request: Request = {
         method,
         path: url.split("?")[0] ?? "/",
+        query: url.slice((url.split("?")[0] ?? "").length + 1),
         body: Buffer.concat(chunks).toString("utf8"),
         requestId: Array.isArray(id) ? id[0] : id,
         certified: certified(socket)
@@ -191,8 +194,10 @@ export const make = (
     log.observe(observeLog(metrics))
 
     const checks = new Checks()
+    const pages = new Map<string, Page>()
     const services: Services = {
       checks,
+      pages,
       log,
       metrics,
       prometheus: options.prometheus,
@@ -272,7 +277,12 @@ export const make = (
       address,
       died: Deferred.await(death),
       reloadCertificate,
-      registerChecker: (component, check) => checks.register(component, check)
+      registerChecker: (component, check) => checks.register(component, check),
+      addPage: (path, page) =>
+        Effect.acquireRelease(
+          Effect.sync(() => void pages.set(path, page)),
+          () => Effect.sync(() => pages.delete(path))
+        )
     }
   })
 

@@ -15,6 +15,8 @@ import { readLogSpec } from "./goJson.js"
 export interface Request {
   readonly method: string
   readonly path: string
+  /** Behind the question mark. */
+  readonly query: string
   readonly body: string
   /** The caller's X-Request-Id. */
   readonly requestId: string | undefined
@@ -28,7 +30,12 @@ export interface Response {
   readonly body: string
 }
 
+/** A page that the node adds: JSON for those who may read metrics. */
+export type Page = (query: URLSearchParams) => Effect.Effect<{ readonly status: number; readonly body: unknown }>
+
 export interface Services {
+  /** By path. */
+  readonly pages: ReadonlyMap<string, Page>
   readonly checks: Checks
   readonly log: NodeLog
   readonly metrics: MetricsShape
@@ -91,6 +98,19 @@ const metricsPage = ({ metrics }: Services): Effect.Effect<Response> =>
     page === undefined ? notFound : { status: 200, headers: { "Content-Type": page.contentType }, body: page.body }
   )
 
+/** Numbers of 64 bits become texts: JSON's readers cut them. */
+const exact = (_: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value)
+
+const addedPage = (page: Page, { method, query }: Request): Effect.Effect<Response> => {
+  const response = (status: number, value: unknown): Response => ({
+    status,
+    headers: json,
+    body: `${JSON.stringify(value, exact)}\n`
+  })
+  if (method !== "GET") return Effect.succeed(response(400, { error: `invalid request method: ${method}` }))
+  return Effect.map(page(new URLSearchParams(query)), ({ body, status }) => response(status, body))
+}
+
 /** Answers one request. */
 export const answer = (services: Services, request: Request): Effect.Effect<Response> => {
   const route = (secure: boolean, response: Effect.Effect<Response>): Effect.Effect<Response> =>
@@ -116,7 +136,9 @@ export const answer = (services: Services, request: Request): Effect.Effect<Resp
       )
     case "/metrics":
       return services.prometheus ? route(true, metricsPage(services)) : Effect.succeed(notFound)
-    default:
-      return Effect.succeed(notFound)
+    default: {
+      const page = services.pages.get(request.path)
+      return page === undefined ? Effect.succeed(notFound) : route(true, addedPage(page, request))
+    }
   }
 }

@@ -21,6 +21,7 @@ import * as Credentials from "./stages/Credentials.js"
 import * as DeliverEvents from "./stages/DeliverEvents.js"
 import * as DeploySystemChaincodes from "./stages/DeploySystemChaincodes.js"
 import * as EndorserStage from "./stages/EndorserStage.js"
+import * as Explain from "./stages/Explain.js"
 import * as Gossip from "./stages/Gossip.js"
 import * as GossipChaincodes from "./stages/GossipChaincodes.js"
 import * as Handlers from "./stages/Handlers.js"
@@ -44,7 +45,9 @@ const Foundation = CertificateReload.layer.pipe(
   Layer.provideMerge(ServerSettings.layer),
   Layer.provideMerge(Addresses.layer),
   Layer.provideMerge(Ledgers.layer),
+  Layer.provideMerge(Explain.pageLayer),
   Layer.provideMerge(AccessControl.layer),
+  Layer.provideMerge(Explain.layer),
   Layer.provideMerge(Operations.layer),
   Layer.provideMerge(Identity.layer)
 )

@@ -1,5 +1,5 @@
 /** `operations`, `metrics` and `tracing` of core.yaml. Source: operations-cli.md 1.1; tracing is ours. */
-import { bool, duration, text, textMap, words } from "../fields.js"
+import { bool, count, duration, text, textMap, words } from "../fields.js"
 import { section } from "../schema.js"
 
 export const operations = section("operations", "Health, metrics, log spec and version over HTTP.", {
@@ -14,6 +14,12 @@ export const operations = section("operations", "Health, metrics, log spec and v
     }),
     clientRootCAs: section("clientRootCAs", "Authorities of client certificates.", {
       files: words("files", "PEM files.", { sample: "[]" })
+    })
+  }),
+  explain: section("explain", "Why proposals and transactions were refused: the page /explain.", {
+    entries: count("entries", "Transaction ids whose causes are kept in memory; 0: none, and no page.", {
+      fallback: "500",
+      ours: true
     })
   })
 })

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LocalMsp } from "../../msp/index.js"
 import { ChannelTable } from "../channels/ChannelTable.js"
+import { Refusals } from "../refusals/index.js"
 import { AclChecker } from "./AclChecker.js"
 import { PolicyChecker } from "./PolicyChecker.js"
 
@@ -13,7 +14,8 @@ export class Acl extends Context.Tag("peer/acl/Acl")<Acl, AclChecker>() {
     Effect.gen(function* () {
       const { bundleOf } = yield* ChannelTable
       const { msp } = yield* LocalMsp
-      return new AclChecker(bundleOf, new PolicyChecker(bundleOf, msp))
+      const { add } = yield* Refusals
+      return new AclChecker(bundleOf, new PolicyChecker(bundleOf, msp), add)
     })
   )
 }

@@ -4,9 +4,11 @@
  */
 import * as Either from "effect/Either"
 import { aclFor, type Bundle, defaultAcls } from "../../channelconfig/index.js"
-import type { Verify } from "../../policy/index.js"
-import type { protos } from "../../wire/index.js"
+import { explainPolicy, type PolicyExplanation, type Verify } from "../../policy/index.js"
+import { openProposal, type Refusal } from "../../validation/index.js"
+import { protos } from "../../wire/index.js"
 import { AccessRefused } from "../errors.js"
+import { proposalRefusal } from "../refusals/index.js"
 import { type SignedData, signedDataOf } from "./evidence.js"
 import type { PolicyChecker } from "./PolicyChecker.js"
 
@@ -23,7 +25,9 @@ interface Guard {
 export class AclChecker {
   constructor(
     private readonly bundleOf: (channelId: string) => Bundle | undefined,
-    private readonly policies: PolicyChecker
+    private readonly policies: PolicyChecker,
+    /** Told why a proposal may not do what it asks of a system chaincode. */
+    private readonly refused: (refusal: Refusal) => void = () => {}
   ) {}
 
   /**
@@ -44,10 +48,23 @@ export class AclChecker {
     )
   }
 
-  /** The same for a signed proposal. */
+  /** The policy that guards a resource on a channel, and what the caller lacks; undefined where no policy of it does. */
+  explain(resource: string, channelId: string, caller: SignedData): PolicyExplanation | undefined {
+    const guard = this.guard(resource, channelId)
+    const bundle = channelId === "" ? undefined : this.bundleOf(channelId)
+    if (guard === undefined || bundle === undefined) return undefined
+    return explainPolicy(bundle.policyManager, guard.policy, [caller], bundle.mspManager)
+  }
+
+  /** As `check`, for a signed proposal. */
   checkProposal(resource: string, channelId: string, signed: protos.SignedProposal, verify?: Verify): Verdict {
     const caller = signedDataOf(signed)
-    if (Either.isRight(caller)) return this.check(resource, channelId, caller.right, verify)
+    if (Either.isRight(caller)) {
+      const verdict = this.check(resource, channelId, caller.right, verify)
+      if (Either.isLeft(verdict))
+        this.note(signed, verdict.left.message, this.explain(resource, channelId, caller.right))
+      return verdict
+    }
     const guard = this.guard(resource, channelId)
     if (guard === undefined) return refuse(`Unmapped policy for ${resource}`)
     const { part, reason } = caller.left
@@ -66,9 +83,24 @@ export class AclChecker {
     )
   }
 
-  /** Local roles, for what concerns the peer and no channel. */
+  /** Local roles, for what concerns the peer and no channel; the caller is a proposal's. */
   checkLocal(role: string, caller: SignedData, verify?: Verify): Verdict {
-    return this.policies.checkLocal(role, caller, verify)
+    const verdict = this.policies.checkLocal(role, caller, verify)
+    if (Either.isLeft(verdict))
+      this.note(
+        protos.SignedProposal.create({ proposalBytes: caller.data, signature: caller.signature }),
+        verdict.left.message
+      )
+    return verdict
+  }
+
+  /** Tells of a refused proposal; what cannot be read was refused for that already. */
+  private note(signed: protos.SignedProposal, reason: string, explanation?: PolicyExplanation): void {
+    const opened = openProposal(protos.SignedProposal.encode(signed))
+    if (Either.isLeft(opened)) return
+    const { channelId } = opened.right.channelHeader
+    const msps = channelId === "" ? undefined : this.bundleOf(channelId)?.mspManager
+    this.refused(proposalRefusal(opened.right, msps, "access", reason, explanation))
   }
 
   /** The guard; its bundle is there only when the channel's configuration chose the policy. */

@@ -20,6 +20,7 @@ import type { IdentityDeserializer } from "../../msp/index.js"
 import type { SignedData } from "../../policy/index.js"
 import { makeTxValidator, type SystemChaincodeNames, type ValidationPlugins } from "../../validation/index.js"
 import type { rwset } from "../../wire/index.js"
+import { makeBlockRefusals, Refusals } from "../refusals/index.js"
 import { validationStateOf } from "./validationState.js"
 
 /** The part of the transient store that a commit needs. */
@@ -58,6 +59,7 @@ export const makeChannelCommitter = (
   Effect.gen(function* () {
     const { bundles, channelId, ledger, transient, transientRetention } = options
     const timed = options.took === undefined ? {} : { took: options.took }
+    const refusals = makeBlockRefusals(channelId, yield* Refusals)
     const executor = Effect.acquireRelease(ledger.newQueryExecutor, (opened) => Effect.sync(() => opened.done()))
     const validator = yield* makeTxValidator({
       channelId,
@@ -65,7 +67,8 @@ export const makeChannelCommitter = (
       deserializerOf: options.deserializerOf,
       hasTransaction: ledger.hasTransaction,
       state: Effect.map(executor, validationStateOf),
-      applyConfig: (envelope, bytes) => applyConfig(bundles, envelope, bytes)
+      applyConfig: (envelope, bytes) => applyConfig(bundles, envelope, bytes),
+      refused: refusals.refused
     })
     const privateData = yield* makePrivateDataCoordinator({
       channelId,
@@ -86,8 +89,8 @@ export const makeChannelCommitter = (
       height: ledger.height,
       privateData,
       commit: ({ bytes, codes }, { missing, sets }) =>
-        Effect.tap(ledger.commit({ block: bytes, codes, pvtData: sets, missing }), ({ updatedChaincodes }) =>
-          options.deployed(updatedChaincodes)
+        Effect.tap(ledger.commit({ block: bytes, codes, pvtData: sets, missing }), (committed) =>
+          Effect.zipRight(options.deployed(committed.updatedChaincodes), refusals.committed(committed))
         ),
       committed: ({ number }, { sets, transactions }) =>
         Effect.gen(function* () {

@@ -12,6 +12,7 @@ import { misused } from "./errors.js"
 import type { Command } from "./Session.js"
 
 const log = Log.module("kvledger")
+const storeLog = Log.module("fsblkstorage", "ValidateRollbackParams")
 
 /** Where a peer keeps its ledgers. */
 const rootOf = ({ peer }: CoreConfig): string => join(peer.fileSystemPath, "ledgersData")
@@ -34,8 +35,6 @@ export const rollback: Command = ({ config, flags }) =>
     const channel = flags.text("channelID")
     if (channel === "") return yield* misused("Must supply channel ID")
     const target = flags.number("blockNumber")
-    yield* log
-      .at("ValidateRollbackParams")
-      .info(`Validating the rollback parameters: ledgerID [${channel}], block number [${target}]`)
+    yield* storeLog.info(`Validating the rollback parameters: ledgerID [${channel}], block number [${target}]`)
     yield* Effect.mapError(rollbackLedger(rootOf(config), channel, target), refused)
   })

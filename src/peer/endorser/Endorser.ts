@@ -4,11 +4,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Log from "../../runtime/Log.js"
 import { annotate, span } from "../../runtime/span.js"
-import type { CheckedProposal } from "../../validation/index.js"
+import { type CheckedProposal, openProposal } from "../../validation/index.js"
 import { protos } from "../../wire/index.js"
+import { EMPTY } from "../../wire/protoutil.js"
 import { EndorsementFailed, type ProposalRejected } from "../errors.js"
+import { proposalRefusal } from "../refusals/index.js"
 import { responsePayload } from "./payload.js"
 import { type AdmittedProposal, preprocess } from "./preprocess.js"
 import { ERROR_THRESHOLD, type SimulatedProposal, simulate } from "./simulate.js"
@@ -46,6 +49,23 @@ interface Outcome {
 export const makeEndorser = (support: EndorserSupport): EndorserShape => {
   const { metrics } = support
 
+  /** Notes what a filter said. */
+  const filtered = (bytes: Uint8Array, reason: string): void => {
+    const opened = openProposal(bytes)
+    if (Either.isLeft(opened)) return
+    const { channelId } = opened.right.channelHeader
+    const msps = channelId === "" ? support.localMsp : support.channel(channelId)?.bundle().mspManager
+    support.refused(proposalRefusal(opened.right, msps, "filter", reason))
+  }
+
+  /** Notes why an admitted proposal is not endorsed. */
+  const refused = (checked: CheckedProposal, reason: string): void => {
+    const { channelId } = checked.channelHeader
+    const msps = channelId === "" ? support.localMsp : support.channel(channelId)?.bundle().mspManager
+    const creator = { creator: checked.signatureHeader.creator, data: EMPTY, signature: EMPTY }
+    support.refused(proposalRefusal({ channelHeader: checked.channelHeader, creator }, msps, "simulation", reason))
+  }
+
   const payloadOf = (
     checked: CheckedProposal,
     simulated: SimulatedProposal,
@@ -82,6 +102,7 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
         .add(1)
     if (response.status >= ERROR_THRESHOLD) {
       failedAs(true)
+      refused(checked, `chaincode answered with status ${response.status}: ${response.message}`)
       return Effect.succeed({ answer: protos.ProposalResponse.encode({ response }), success: false, version })
     }
     const plugin = simulated.definition === undefined ? "escc" : simulated.definition.escc
@@ -94,6 +115,7 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
       }),
       Effect.catchAll((error) => {
         failedAs(false)
+        refused(checked, error.message)
         return Effect.as(log.warning(`Endorsement with plugin ${plugin} failed: ${error.message}`), {
           answer: ofStatus500(error.message),
           success: false,
@@ -108,7 +130,8 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
     return simulate(support, checked, channel).pipe(
       Effect.flatMap((simulated): Effect.Effect<Outcome, EndorsementFailed> => {
         const { response } = simulated
-        if (response.status >= ERROR)
+        if (response.status >= ERROR) {
+          refused(checked, `chaincode answered with status ${response.status}: ${response.message}`)
           // the chaincode's id as the client sent it: it gets its version only when it is endorsed
           return payloadOf(checked, simulated, checked.chaincodeId).pipe(
             Effect.tap(() =>
@@ -122,20 +145,25 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
               version
             }))
           )
+        }
         if (channel === undefined) {
           metrics.successful()
           return Effect.succeed({ answer: protos.ProposalResponse.encode({ response }), success: true, version })
         }
         return endorse(checked, simulated, simulated.definition?.version ?? support.systemVersion)
       }),
-      Effect.catchAll((error) => Effect.succeed({ answer: ofStatus500(error.message), success: false, version }))
+      Effect.catchAll((error) => {
+        refused(checked, error.message)
+        return Effect.succeed({ answer: ofStatus500(error.message), success: false, version })
+      })
     )
   }
 
   return {
     processProposal: (bytes, signed) =>
       Effect.gen(function* () {
-        for (const filter of support.filters) yield* filter.check(signed)
+        for (const filter of support.filters)
+          yield* Effect.tapError(filter.check(signed), ({ message }) => Effect.sync(() => filtered(bytes, message)))
         metrics.received()
         const started = performance.now()
         const admitted = yield* preprocess(support, bytes)

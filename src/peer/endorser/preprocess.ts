@@ -5,11 +5,18 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { IdentityDeserializer } from "../../msp/index.js"
-import type { Verify } from "../../policy/index.js"
+import type { PolicyExplanation, Verify } from "../../policy/index.js"
 import * as Log from "../../runtime/Log.js"
-import { accessDenied, type CheckedProposal, checkProposal, openProposal } from "../../validation/index.js"
+import {
+  accessDenied,
+  type CheckedProposal,
+  checkProposal,
+  openProposal,
+  type RefusalCheck
+} from "../../validation/index.js"
 import { toHex } from "../../wire/protoutil.js"
 import { ProposalRejected } from "../errors.js"
+import { proposalRefusal } from "../refusals/index.js"
 import { isInvokableExternal, isSystem } from "../scc/names.js"
 import type { EndorserChannel, EndorserSupport } from "./support.js"
 
@@ -67,8 +74,11 @@ export const preprocess = (
     const { channelId, txId } = channelHeader
     const channel = channelId === "" ? undefined : support.channel(channelId)
     const msps = channelId === "" ? support.localMsp : channel?.bundle().mspManager
+    const refuse = (check: RefusalCheck, why: string, explanation?: PolicyExplanation) =>
+      support.refused(proposalRefusal(opened.right, msps, check, why, explanation))
     const fault = signatureFault(msps, creator)
     if (fault !== undefined) {
+      refuse("creator", fault.reason)
       const denied = accessDenied(channelId, creator.creator)
       return Effect.zipRight(
         log.warning(`${denied.message}: ${fault.reason}`, { channel: channelId, txID: txId }),
@@ -76,9 +86,13 @@ export const preprocess = (
       )
     }
     const checked = checkProposal(opened.right)
-    if (Either.isLeft(checked)) return invalid(checked.left.message)
+    if (Either.isLeft(checked)) {
+      refuse("form", checked.left.message)
+      return invalid(checked.left.message)
+    }
     const { name, version } = checked.right.chaincodeId
     if (isSystem(name) && !isInvokableExternal(name)) {
+      refuse("chaincode", `chaincode ${name} cannot be invoked through a proposal`)
       return Effect.zipRight(
         log.error(`an attempt was made to invoke system chaincode ${name}`, { channel: channelId, txID: txId }),
         reject(`chaincode ${name} cannot be invoked through a proposal`)
@@ -90,6 +104,7 @@ export const preprocess = (
     const labels = { channel: channelId, chaincode: `${name}:${version}` }
     if (channel.hasTransaction(txId)) {
       metrics.duplicate.with(labels).add(1)
+      refuse("duplicate", "a transaction with this id is committed")
       return reject(`duplicate transaction found [${txId}]. Creator [${toHex(creator.creator)}]`)
     }
     if (!isSystem(name)) {
@@ -102,6 +117,7 @@ export const preprocess = (
       )
       if (Either.isLeft(verdict)) {
         metrics.aclFailed.with(labels).add(1)
+        refuse("access", verdict.left.message, support.acl.explain("peer/Propose", channelId, caller))
         return Effect.zipRight(
           log.warning(verdict.left.message, { channel: channelId, txID: txId }),
           reject(verdict.left.message, verdict.left)

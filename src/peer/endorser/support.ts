@@ -6,6 +6,7 @@ import type { ChaincodeSupportShape } from "../../chaincode/support/ChaincodeSup
 import type { Bundle } from "../../channelconfig/index.js"
 import type { SimulationResults } from "../../ledger/rwset/index.js"
 import type { Msp } from "../../msp/index.js"
+import type { Refusal } from "../../validation/index.js"
 import type { transientstore } from "../../wire/index.js"
 import type { AclChecker } from "../acl/AclChecker.js"
 import type { Decorator } from "./decorators.js"
@@ -53,4 +54,6 @@ export interface EndorserSupport {
     height: bigint
   ) => Effect.Effect<void, Failure>
   readonly metrics: EndorserMetrics
+  /** Told why of every proposal that is refused. Must not throw. */
+  readonly refused: (refusal: Refusal) => void
 }

@@ -5,8 +5,10 @@ import * as context from "../../chaincode/context.js"
 import { PackageStore } from "../../chaincode/packages/PackageStore.js"
 import { ChaincodeSupport } from "../../chaincode/support/ChaincodeSupport.js"
 import { LocalMsp } from "../../msp/index.js"
+import * as Log from "../../runtime/Log.js"
 import { Metrics } from "../../runtime/Metrics.js"
 import { stage } from "../../runtime/Stage.js"
+import { type Refusal, refusalFields } from "../../validation/index.js"
 import { Acl } from "../acl/Acl.js"
 import { ChannelTable, type PeerChannel } from "../channels/ChannelTable.js"
 import { historyOf } from "../channels/history.js"
@@ -17,7 +19,10 @@ import { PluginEndorser } from "../endorser/plugins.js"
 import type { EndorserChannel } from "../endorser/support.js"
 import { Handlers } from "../handlers/Library.js"
 import { PeerConfig } from "../PeerConfig.js"
+import { Refusals } from "../refusals/index.js"
 import { LedgerRebuild } from "./LedgerRebuild.js"
+
+const refusedLog = Log.module("endorser", "refused")
 
 const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): EndorserChannel => ({
   bundle: () => bundles.current(),
@@ -31,6 +36,19 @@ const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): Endorser
   },
   newTxSimulator: ledger.newTxSimulator,
   newHistoryQueryExecutor: historyOf(ledger, history)
+})
+
+/** Keeps refusals for `explain` and tells of them in the log, with everything that is known. */
+const tellRefusals = Effect.gen(function* () {
+  const refusals = yield* Refusals
+  const log = yield* refusedLog.sync
+  return (refusal: Refusal): void => {
+    refusals.add(refusal)
+    const { channel, check, reason, txId } = refusal
+    // what chaincode refuses is its own business, and logged as the reference does
+    const say = check === "simulation" ? log.info : log.warning
+    say(`[${channel}] proposal [${txId}] is refused: ${reason}`, refusalFields(refusal))
+  }
 })
 
 const endorser = Layer.effect(
@@ -57,7 +75,8 @@ const endorser = Layer.effect(
       decorators: handlers.decorators,
       plugins: new PluginEndorser(handlers.endorsers),
       distributePrivateData: yield* distributeAndStore,
-      metrics: declareEndorserMetrics(yield* Metrics)
+      metrics: declareEndorserMetrics(yield* Metrics),
+      refused: yield* tellRefusals
     })
   })
 )

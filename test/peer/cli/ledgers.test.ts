@@ -55,7 +55,7 @@ describe("what is refused", () => {
       const unknown = yield* node(folder, "rollback", "-c", "nope", "-b", "1")
       expect([unknown.status, unknown.stdout]).toEqual([1, ""])
       expect(unknown.stderr).toContain(
-        `INFO [kvledger] Validating the rollback parameters: ledgerID [nope], block number [1]\nError: ledgerID [nope] does not exist\n${usage}`
+        `INFO [fsblkstorage] Validating the rollback parameters: ledgerID [nope], block number [1]\nError: ledgerID [nope] does not exist\n${usage}`
       )
       for (const target of ["3", "300"])
         expect((yield* node(folder, "rollback", "-c", CHANNEL, "-b", target)).stderr).toContain(
