@@ -6,6 +6,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type { SyncLog } from "../../runtime/Log.js"
 import type { GrpcFailure } from "../../transport/index.js"
@@ -86,9 +87,10 @@ export class Connection {
    */
   readonly serve = (stream: GossipStream): Effect.Effect<void, GrpcFailure> =>
     Effect.gen(this, function* () {
-      const reader = yield* Effect.fork(this.read(stream))
+      // an exit as a value: the end of a stream is no news to Effect's log of failed fibers
+      const reader = yield* Effect.fork(Effect.exit(this.read(stream)))
       const writer = yield* Effect.fork(this.write(stream))
-      const handedOut = Effect.zipRight(this.handOut, reader.await)
+      const handedOut = Effect.zipRight(this.handOut, Fiber.join(reader))
       const exit = yield* Effect.raceFirst(handedOut, Effect.as(Deferred.await(this.over), undefined)).pipe(
         Effect.ensuring(
           Effect.sync(() => {

@@ -14,7 +14,6 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Log from "../../runtime/Log.js"
 import { Metrics } from "../../runtime/Metrics.js"
-import { textOf } from "../../runtime/Stage.js"
 import {
   type BidiHandler,
   type ClientKeepalive,
@@ -27,7 +26,6 @@ import { equalBytes, toHex } from "../../wire/bytes.js"
 import { gossip } from "../../wire/index.js"
 import { Gossip as service } from "../../wire/services.js"
 import { Comm, type CommShape } from "../Comm.js"
-import { inOrder } from "../effects.js"
 import { CommFailed } from "../errors.js"
 import { Identities } from "../identity/index.js"
 import type { ReceivedMessage, RemotePeer, SendResult } from "../messages.js"
@@ -40,6 +38,7 @@ import { ConnectionStore, type Dial } from "./ConnectionStore.js"
 import { type DialCredentials, type DialOptions, dial, probe } from "./dial.js"
 import { authenticate, type HandshakeOptions } from "./handshake.js"
 import { declareCommMetrics } from "./metrics.js"
+import { Listeners, Subscribers } from "./Subscribers.js"
 import { type GossipStream, refusal } from "./stream.js"
 
 /** Bounds of ours; the reference has none but the server's throttle. */
@@ -114,62 +113,23 @@ export const make = (
       handshake: handshakeOptions
     }
 
-    // ---- Those who listen ----
-
-    interface Subscription {
-      readonly accepts: (message: ReceivedMessage) => boolean
-      readonly handle: (message: ReceivedMessage) => void | Effect.Effect<void>
-    }
-    const subscriptions = new Set<Subscription>()
-    const deadHandlers = new Set<(pkiId: Uint8Array) => void>()
-    const switchHandlers = new Set<(oldPkiId: Uint8Array) => void>()
-    const added = <A>(set: Set<A>, member: A): (() => void) => {
-      set.add(member)
-      return () => void set.delete(member)
-    }
-    const tell = (handlers: ReadonlySet<(id: Uint8Array) => void>, id: Uint8Array): void => {
-      for (const handle of handlers) {
-        try {
-          handle(id)
-        } catch (error) {
-          logger.error("a listener failed", { error: textOf(error) })
-        }
-      }
-    }
-    const guarded = (wait: Effect.Effect<void>): Effect.Effect<void> =>
-      Effect.catchAllCause(wait, (cause) =>
-        Cause.isInterruptedOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.sync(() => logger.error("a subscriber failed", { error: Cause.pretty(cause) }))
-      )
-    const dispatch = (message: ReceivedMessage): Effect.Effect<void> | undefined => {
-      if (acks.intercept(message)) return undefined
-      const waits: Array<Effect.Effect<void>> = []
-      for (const { accepts, handle } of subscriptions) {
-        try {
-          if (!accepts(message)) continue
-          const wait = handle(message)
-          if (Effect.isEffect(wait)) waits.push(guarded(wait))
-        } catch (error) {
-          logger.error("a subscriber failed", { error: textOf(error) })
-        }
-      }
-      return inOrder(waits)
-    }
+    const subscribers = new Subscribers(logger)
+    const presumedDead = new Listeners<Uint8Array>(logger)
+    const identitySwitch = new Listeners<Uint8Array>(logger)
 
     // ---- Connections ----
 
     const disconnect = (peer: Uint8Array): void => {
       if (store.closing || peer.length === 0) return
       store.close(peer)
-      tell(deadHandlers, peer)
+      presumedDead.tell(peer)
     }
     const connectionOptions = {
       recvBuffSize: settings.recvBuffSize,
       sendBuffSize: settings.sendBuffSize,
       metrics,
       log: logger,
-      dispatch,
+      dispatch: (message: ReceivedMessage) => (acks.intercept(message) ? undefined : subscribers.dispatch(message)),
       broken: (connection: Connection, reason: string): void => {
         if (connection.closed) return
         logger.warning(`${connection.info.endpoint} isn't responsive: ${reason}`)
@@ -241,7 +201,7 @@ export const make = (
         return new CommFailed({ endpoint, reason: "authentication failure" })
       }
       logger.info(`Peer ${endpoint} changed its PKI-ID from ${toHex(expected)} to ${toHex(found)}`)
-      tell(switchHandlers, expected)
+      identitySwitch.tell(expected)
       return undefined
     }
 
@@ -384,9 +344,9 @@ export const make = (
             Effect.flatMap(({ info }) => judged(info))
           )
         }),
-      subscribe: (accepts, handle) => added(subscriptions, { accepts, handle }),
-      onPresumedDead: (handle) => added(deadHandlers, handle),
-      onIdentitySwitch: (handle) => added(switchHandlers, handle),
+      subscribe: subscribers.add,
+      onPresumedDead: presumedDead.add,
+      onIdentitySwitch: identitySwitch.add,
       closeConnection: (peer) => store.close(peer),
       diagnosis: {
         connections: () => store.size,
