@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as prom from "prom-client"
 import { collect } from "./goRuntime.js"
+import { SeriesCounter, SeriesHistogram } from "./promSeries.js"
 import type { StatsdOptions, StatsdUnreachable } from "./Statsd.js"
 import * as Statsd from "./Statsd.js"
 
@@ -161,10 +162,20 @@ export const prometheus = (): MetricsShape => {
       const metric = onFirstUse(
         registry,
         fullName(d, "_"),
-        () => new prom.Counter(common(d)),
-        (m) => m instanceof prom.Counter
+        () => new SeriesCounter(common(d)),
+        (m) => m instanceof SeriesCounter
       )
-      return { with: (labels) => ({ add: (delta = 1) => metric().inc({ ...labels }, delta) }) }
+      return {
+        with: (labels) => {
+          let series: ReturnType<SeriesCounter["series"]> | undefined
+          return {
+            add: (delta = 1) => {
+              series ??= metric().series(labels)
+              series.add(delta)
+            }
+          }
+        }
+      }
     },
     gauge: (d) => {
       add("gauge", d)
@@ -186,10 +197,20 @@ export const prometheus = (): MetricsShape => {
       const metric = onFirstUse(
         registry,
         fullName(d, "_"),
-        () => new prom.Histogram({ ...common(d), buckets: [...(d.buckets ?? defaultBuckets)] }),
-        (m) => m instanceof prom.Histogram
+        () => new SeriesHistogram({ ...common(d), buckets: [...(d.buckets ?? defaultBuckets)] }),
+        (m) => m instanceof SeriesHistogram
       )
-      return { with: (labels) => ({ observe: (seconds) => metric().observe({ ...labels }, seconds) }) }
+      return {
+        with: (labels) => {
+          let series: ReturnType<SeriesHistogram["series"]> | undefined
+          return {
+            observe: (seconds) => {
+              series ??= metric().series(labels)
+              series.observe(seconds)
+            }
+          }
+        }
+      }
     },
     declared: list,
     exposition: Effect.map(
