@@ -7,6 +7,7 @@ import type { SyncLog } from "../../runtime/Log.js"
 import { utf8 } from "../../wire/bytes.js"
 import { gossip } from "../../wire/index.js"
 import { GossipCore } from "../core/GossipCore.js"
+import { type ChannelElection, electionOf } from "../election/index.js"
 import { IdentityMapper } from "../identity/index.js"
 import { seededRandom } from "../random.js"
 import type { GossipSettings } from "../settings.js"
@@ -39,6 +40,9 @@ export interface SimNode {
   readonly core: GossipCore
   /** Metric gossip_membership_total_peers_known, by channel. */
   readonly known: Map<string, number>
+  /** Channels whose election it takes part in: whether it leads. */
+  readonly leads: Map<string, boolean>
+  readonly elections: Array<ChannelElection>
 }
 
 export class Simulation {
@@ -96,13 +100,25 @@ export class Simulation {
       fork: this.clock.fork,
       peersKnown: (channelId, count) => known.set(channelId, count)
     })
-    const node: SimNode = { name, org, endpoint, timers, comm, identities, core, known }
+    const node: SimNode = {
+      name,
+      org,
+      endpoint,
+      timers,
+      comm,
+      identities,
+      core,
+      known,
+      leads: new Map(),
+      elections: []
+    }
     this.nodes.push(node)
     return node
   }
 
   /** As if killed. */
   stopNode(node: SimNode): void {
+    for (const { stop } of node.elections) stop()
     node.core.stop()
     node.identities.stop()
     this.network.detach(node.comm)
@@ -120,6 +136,26 @@ export class Simulation {
     for (const { core, org } of this.nodes) {
       if (orgs.includes(org)) core.joinChannel({ channelId, sequence, orgs, anchorPeers })
     }
+  }
+
+  /** Every node takes part in the election of a channel that it joined. */
+  elect(channelId: string, nodes: ReadonlyArray<SimNode> = this.nodes): void {
+    for (const { core, timers, leads, elections } of nodes) {
+      const { election } = referenceSettings("", "", [])
+      const report = (leader: boolean) => void leads.set(channelId, leader)
+      elections.push(electionOf({ gossip: core, timers, channelId, settings: election, report, changed: () => {} }))
+    }
+  }
+
+  /** Names of those who lead, by organisation. */
+  leaders(channelId: string): Map<string, Array<string>> {
+    const found = new Map<string, Array<string>>()
+    for (const { org, name, leads } of this.nodes) {
+      const list = found.get(org) ?? []
+      found.set(org, list)
+      if (leads.get(channelId) === true) list.push(name)
+    }
+    return found
   }
 
   /** Every node sees every other. */
