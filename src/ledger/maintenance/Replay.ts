@@ -8,7 +8,7 @@ import { utf8 } from "../../wire/protoutil.js"
 import { indexTables, type ParsedBlock, type StoreFailed } from "../blockstore/index.js"
 import type { LmdbOpenFailed } from "../lmdb/index.js"
 import { commitHash } from "../mvcc/index.js"
-import { BlockPreparation } from "../peer/prepare.js"
+import { BlockPreparation, type CommittedTx } from "../peer/prepare.js"
 import { defaultProcessors } from "../peer/processors.js"
 import { openStorage, type Storage } from "../peer/Storage.js"
 import { batchOf } from "../peer/write.js"
@@ -23,6 +23,8 @@ export interface Replayed {
   readonly codes: Uint8Array
   /** Undefined for block 0. */
   readonly commitHash: Uint8Array
+  /** Each transaction, with the read that it was refused for. */
+  readonly txs: ReadonlyArray<CommittedTx>
 }
 
 export class Replay {
@@ -62,7 +64,7 @@ export class Replay {
       for (const { txId } of prepared.txs) batch.put(known, utf8(txId), new Uint8Array(0))
       storage.environment.commit(batch)
       this.lastHash = hash
-      return { codes: prepared.codes, commitHash: hash }
+      return { codes: prepared.codes, commitHash: hash, txs: prepared.txs }
     } finally {
       state.release()
     }

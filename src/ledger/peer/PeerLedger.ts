@@ -14,6 +14,7 @@ import type {
   TxPvtData
 } from "../pvtdata/index.js"
 import type { QueryExecutor, TxSimulator } from "../simulator/index.js"
+import type { StateDatabase } from "../statedb/index.js"
 import type {
   CommitError,
   ConstructionBroken,
@@ -91,6 +92,8 @@ export interface PeerLedgerShape extends BlockReader {
 
   // ---- Indexes of rich queries -------------------------------------------------------------------------------------
 
+  /** Whose rules state follows (`ledger.state.stateDatabase`). */
+  readonly stateDatabase: StateDatabase
   /**
    * Makes an index in the state database, as a package's META-INF defines it; nothing where the database has none.
    * @param collection of private data; undefined: of the chaincode's public state

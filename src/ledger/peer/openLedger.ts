@@ -166,6 +166,7 @@ export const openLedger = (
             () => {}
           )
         ),
+      stateDatabase: storage.state.database,
       createIndex: (namespace, collection, definition) =>
         couch === undefined
           ? Effect.void

@@ -3,19 +3,28 @@
  * Source: peer-endorse-validate.md 1.2; ledger-privatedata.md section 1.
  */
 import { join } from "node:path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { isEligible } from "../../commit/index.js"
-import { layerLedgerProvider } from "../../ledger/index.js"
+import type { CoreConfig } from "../../config/index.js"
+import {
+  CouchInstance,
+  type LedgerProviderOptions,
+  layerLedgerProvider,
+  loadEmbeddedQueries
+} from "../../ledger/index.js"
 import { layerTransientStores } from "../../ledger/transient/index.js"
 import { LocalMsp } from "../../msp/index.js"
+import { Operations } from "../../operations/index.js"
 import * as Metrics from "../../runtime/Metrics.js"
 import { stage } from "../../runtime/Stage.js"
 import { common } from "../../wire/index.js"
 import { ChannelTable } from "../channels/ChannelTable.js"
 import { selfSigned } from "../channels/openChannel.js"
 import { PeerConfig } from "../PeerConfig.js"
-import { within } from "./failures.js"
+import { type StartRefused, within } from "./failures.js"
 
 /** Whether this peer belongs to a collection, by the channel's configuration in force. */
 const membership = Effect.gen(function* () {
@@ -32,13 +41,33 @@ const membership = Effect.gen(function* () {
   }
 })
 
-export const layer = Layer.unwrapEffect(
+/** CouchDB by its exact name, as in the reference; anything else is the built-in database. */
+const stateDatabase = (
+  state: CoreConfig["ledger"]["state"],
+  metrics: Metrics.MetricsShape
+): Effect.Effect<Pick<LedgerProviderOptions, "couchDB" | "richQueries">, StartRefused, Operations | Scope.Scope> =>
+  Effect.gen(function* () {
+    if (state.stateDatabase === "CouchDB") {
+      const { couchDBConfig } = state
+      const couchDB = yield* CouchInstance.make(
+        { ...couchDBConfig, requestTimeout: Duration.toMillis(couchDBConfig.requestTimeout) },
+        metrics
+      )
+      yield* (yield* Operations).registerChecker("couchdb", couchDB.health)
+      return { couchDB }
+    }
+    return state.embeddedRichQueries ? { richQueries: yield* loadEmbeddedQueries } : {}
+  }).pipe(Effect.mapError(within("Error in instantiating state database: ")))
+
+export const layer = Layer.unwrapScoped(
   Effect.gen(function* () {
     const { ledger, peer } = yield* PeerConfig
     const metrics = yield* Metrics.Metrics
     const isMember = yield* membership
     const { pvtdataStore } = ledger
+    const database = yield* stateDatabase(ledger.state, metrics)
     const ledgers = layerLedgerProvider({
+      ...database,
       root: join(peer.fileSystemPath, "ledgersData"),
       historyEnabled: ledger.history.enableHistoryDatabase,
       purgeInterval: pvtdataStore.purgeInterval,
