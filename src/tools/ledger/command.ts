@@ -10,6 +10,7 @@ import { toHex } from "../../wire/protoutil.js"
 import { type ToolIo, withToolLog } from "../ToolIo.js"
 import { compare } from "./compare.js"
 import { LedgerToolFailed } from "./errors.js"
+import { explain } from "./explain.js"
 import { exportLedger } from "./export.js"
 import { type ImportedChannel, importLedger } from "./import.js"
 import * as inspect from "./inspect.js"
@@ -236,6 +237,12 @@ const build = (io: ToolIo, choose: (work: Work) => void): Command => {
     .argument("<id>")
     .action((id: string, options: unknown) =>
       reading(Where, options, (o, sink) => inspect.transaction(io, o, id, sink))
+    )
+  folder("explain", "say why a transaction was refused: which check, policy, signer, key or version")
+    .argument("<id>")
+    .option("--scratch <folder>", "where the replay's state may lie (default: the system's temporary folder)")
+    .action((id: string, options: unknown) =>
+      reading(Schema.Struct({ ...Where.fields, scratch: Text }), options, (o, sink) => explain(io, o, id, sink))
     )
   const Listing = Schema.Struct({
     ...Where.fields,

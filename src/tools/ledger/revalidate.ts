@@ -9,7 +9,13 @@ import type { ParsedBlock } from "../../ledger/index.js"
 import type { Replay } from "../../ledger/maintenance/index.js"
 import { validationStateOf } from "../../peer/channels/validationState.js"
 import * as names from "../../peer/scc/names.js"
-import { defaultValidation, makeTxValidator, SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
+import {
+  defaultValidation,
+  makeTxValidator,
+  type Refusal,
+  SystemChaincodeNames,
+  ValidationPlugins
+} from "../../validation/index.js"
 import { LedgerToolFailed, textOf } from "./errors.js"
 
 /** Codes as validation gives them, before the rules of state; blocks in order, from block 1 on. */
@@ -21,8 +27,16 @@ const system = {
   isSystemAndNotInvokableCC2CC: (name: string) => names.isSystem(name) && !names.isInvokableCC2CC(name)
 }
 
-/** In: the configuration of block 0, and a replay that keeps transaction ids. */
-export const makeRevalidate = (channelId: string, bundle: Bundle, replay: Replay): Effect.Effect<Revalidate> =>
+/**
+ * In: the configuration in force before the first block that is asked about, and a replay that keeps transaction ids.
+ * `refused` is told why of each transaction that is refused.
+ */
+export const makeRevalidate = (
+  channelId: string,
+  bundle: Bundle,
+  replay: Replay,
+  refused?: (refusal: Refusal) => void
+): Effect.Effect<Revalidate> =>
   Effect.gen(function* () {
     const bundles = new BundleSource(bundle)
     const executor = Effect.acquireRelease(
@@ -35,7 +49,8 @@ export const makeRevalidate = (channelId: string, bundle: Bundle, replay: Replay
       deserializerOf: () => undefined,
       hasTransaction: (txId) => replay.hasTransaction(txId),
       state: Effect.map(executor, validationStateOf),
-      applyConfig: (envelope, bytes) => applyConfig(bundles, envelope, bytes)
+      applyConfig: (envelope, bytes) => applyConfig(bundles, envelope, bytes),
+      ...(refused === undefined ? {} : { refused })
     })
     return ({ envelopes, number }: ParsedBlock) =>
       Effect.flatMap(validator.prepare({ number, entries: envelopes }), validator.validate).pipe(

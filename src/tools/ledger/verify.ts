@@ -60,7 +60,7 @@ export const replayFaults = (
 }
 
 /** Scratch space that is gone with the scope. */
-const scratchFolder = (below: string): Effect.Effect<string, LedgerToolFailed, Scope.Scope> =>
+export const scratchFolder = (below: string): Effect.Effect<string, LedgerToolFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => fs.mkdtempSync(path.join(below, "ledger-replay-")),
