@@ -132,6 +132,8 @@ export interface TestPeer {
   readonly lines: Array<string>
   readonly tls: TestTls | undefined
   readonly metric: (name: string) => Effect.Effect<number>
+  /** Something that ends with the peer, before its connections do. */
+  readonly extend: <A, E>(effect: Effect.Effect<A, E, Scope.Scope | Metrics.Metrics>) => Effect.Effect<A, E>
   readonly close: Effect.Effect<void>
 }
 
@@ -161,7 +163,7 @@ export const peer = (options: PeerOptions = {}): Effect.Effect<TestPeer, unknown
     const server = yield* inScope(
       makeGrpcServer({
         address: "127.0.0.1:0",
-        stopGrace: "200 millis",
+        stopGrace: "20 millis",
         ...(tls === undefined
           ? {}
           : {
@@ -226,6 +228,7 @@ export const peer = (options: PeerOptions = {}): Effect.Effect<TestPeer, unknown
           const found = (page?.body ?? "").split("\n").find((line) => line.startsWith(`${name} `))
           return found === undefined ? 0 : Number(found.split(" ")[1])
         }),
+      extend: inScope,
       close: Scope.close(scope, Exit.void)
     }
   })
