@@ -6,14 +6,12 @@
 import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { SyncLog } from "../../runtime/Log.js"
-import { equalBytes, toHex, toText, utf8 } from "../../wire/bytes.js"
+import { equalBytes, toText, utf8 } from "../../wire/bytes.js"
 import { gossip } from "../../wire/index.js"
-import { inOrder } from "../effects.js"
 import type { JoinChannel } from "../Gossip.js"
 import { pullTypeOf } from "../kinds.js"
 import { MessageStore } from "../messageStore.js"
 import type {
-  ConnectionInfo,
   NetworkMember,
   PeerIdentity,
   PeerSignature,
@@ -22,18 +20,17 @@ import type {
   SignedGossipMessage
 } from "../messages.js"
 import { preferredEndpoint } from "../messages.js"
-import { blockPull } from "../pull/blockPull.js"
-import type { PullEngine } from "../pull/PullEngine.js"
 import type { Random } from "../random.js"
 import { pick } from "../random.js"
 import type { SecurityShape } from "../Security.js"
 import type { GossipSettings } from "../settings.js"
-import { detached, openEnvelope, unsigned } from "../signing.js"
-import { blockNumber, blockWindow, latestLeadership } from "../supersede.js"
+import { detached, unsigned } from "../signing.js"
+import { latestLeadership } from "../supersede.js"
 import type { Timers } from "../Timers.js"
+import { ChannelBlocks } from "./ChannelBlocks.js"
+import { ChannelStateInfos } from "./ChannelStateInfos.js"
 import { channelMac } from "./mac.js"
 import { OwnState } from "./ownState.js"
-import { StateInfoCache } from "./StateInfoCache.js"
 import { viewChange } from "./tracker.js"
 
 export interface ChannelPorts {
@@ -61,16 +58,12 @@ export interface ChannelPorts {
   readonly peersKnown: (count: number) => void
 }
 
-/** Entries of a snapshot that may fail before the rest is left unread. */
-const maxFaults = 16
-
 const { CHAN_OR_ORG } = gossip.GossipMessage_Tag
 
 export class Channel {
-  private readonly stateInfos: StateInfoCache
-  private readonly blocks: MessageStore
+  private readonly stateInfos: ChannelStateInfos
+  private readonly blocks: ChannelBlocks
   private readonly leadership: MessageStore
-  private readonly puller: PullEngine
   private readonly own: OwnState
   private readonly cancels: ReadonlyArray<() => void>
   private readonly name: Uint8Array
@@ -85,38 +78,27 @@ export class Channel {
     private readonly settings: GossipSettings,
     private readonly ports: ChannelPorts
   ) {
-    const { timers, random, pullLog, pkiId, security } = ports
-    const { channel, pull } = settings
+    const { timers, pkiId, security } = ports
+    const { channel } = settings
     this.name = utf8(channelId)
-    this.stateInfos = new StateInfoCache(timers)
+    this.stateInfos = new ChannelStateInfos({ ...ports, channelId, hasOrg: (org) => this.orgs.has(org) })
     this.own = new OwnState({ pkiId, channelId, nanos: timers.nanos, sign: security.sign })
-    const forget = (message: SignedGossipMessage) => this.puller.remove(String(blockNumber(message)))
-    this.blocks = new MessageStore({
-      rule: blockWindow(channel.maxBlockCountToStore),
-      timers,
-      ttlMs: channel.blockMessageTtlMs,
-      onRemoved: forget,
-      onExpired: forget
+    this.blocks = new ChannelBlocks(settings, {
+      ...ports,
+      channelId,
+      height: () => this.own.ledgerHeight,
+      members: () => (this.left ? [] : ports.members().filter((member) => this.isOwnOrgPeer(member.pkiId))),
+      mayPull: (asker) => this.isOwnOrgPeer(asker)
     })
     this.leadership = new MessageStore({
       rule: latestLeadership,
       timers,
       ttlMs: settings.election.leadershipMessageTtlMs
     })
-    this.puller = blockPull(pull, {
-      timers,
-      random,
-      log: pullLog,
-      channelId,
-      send: ports.send,
-      members: () => (this.left ? [] : ports.members().filter((member) => this.isOwnOrgPeer(member.pkiId))),
-      height: () => this.own.ledgerHeight,
-      mayPull: ({ pkiId: asker }) => this.isOwnOrgPeer(asker)
-    })
     this.cancels = [
       timers.every(channel.publishStateInfoIntervalMs, () => this.publishIfChanged()),
       timers.every(channel.requestStateInfoIntervalMs, () => this.requestStateInfo()),
-      timers.every(channel.stateInfoSweepIntervalMs, () => this.sweep()),
+      timers.every(channel.stateInfoSweepIntervalMs, () => this.stateInfos.sweep()),
       timers.every(settings.membership.membershipTrackerIntervalMs, () => this.track())
     ]
   }
@@ -125,7 +107,7 @@ export class Channel {
 
   /** Sets the organisations; an older configuration or one without any is ignored (3.6.1). */
   configure({ sequence, orgs }: Pick<JoinChannel, "sequence" | "orgs">): boolean {
-    const { log, pkiId } = this.ports
+    const { log } = this.ports
     if (orgs.length === 0) {
       log.warning("Received join channel message with empty set of members")
       return false
@@ -136,7 +118,7 @@ export class Channel {
     }
     this.sequence = sequence
     this.orgs = new Set(orgs)
-    this.stateInfos.purge((subject) => !equalBytes(subject, pkiId) && !this.isMember(subject))
+    this.stateInfos.dropStrangers()
     return true
   }
 
@@ -196,10 +178,8 @@ export class Channel {
   get sizes() {
     return {
       stateInfos: this.stateInfos.size,
-      blocks: this.blocks.held,
       leadership: this.leadership.held,
-      pulled: this.puller.size,
-      ...this.puller.pending
+      ...this.blocks.sizes
     }
   }
 
@@ -229,7 +209,6 @@ export class Channel {
 
   stop(): void {
     for (const cancel of this.cancels) cancel()
-    this.puller.stop()
     this.leadership.stop()
     this.stateInfos.stop()
     this.blocks.stop()
@@ -247,7 +226,7 @@ export class Channel {
 
   private publish(): void {
     const message = this.own.message()
-    this.stateInfos.add(message)
+    this.stateInfos.addOwn(message)
     this.ports.gossip(message)
   }
 
@@ -265,10 +244,6 @@ export class Channel {
     )
   }
 
-  private sweep(): void {
-    this.stateInfos.purge((subject) => this.ports.lookup(subject) === undefined)
-  }
-
   private track(): void {
     const now = this.peers()
     this.ports.peersKnown(now.length)
@@ -281,10 +256,7 @@ export class Channel {
 
   /** A block of this peer's own (from the orderer): kept to be pulled. */
   addBlock(message: SignedGossipMessage): void {
-    const number = blockNumber(message)
-    if (number === undefined) return
-    const kept = detached(message)
-    if (this.blocks.add(kept)) this.puller.add(number.toString(), kept)
+    this.blocks.addOwn(message)
   }
 
   /** A message that was routed here by MAC or channel name, its tag legal. */
@@ -307,124 +279,18 @@ export class Channel {
       )
       return undefined
     }
-    if (message.stateInfoPullReq !== undefined) received.respond(this.snapshot(org))
-    else if (message.stateSnapshot !== undefined) this.handleSnapshot(message.stateSnapshot, connection)
-    else if (message.stateInfo !== undefined) this.handleStateInfo(received, message.stateInfo)
-    else if (message.dataMsg !== undefined) return this.handleBlock(received)
+    if (message.stateInfoPullReq !== undefined) this.answerPullRequest(received, org)
+    else if (message.stateSnapshot !== undefined) this.stateInfos.handleSnapshot(message.stateSnapshot, connection)
+    else if (message.stateInfo !== undefined) this.stateInfos.handlePush(received, message.stateInfo)
+    else if (message.dataMsg !== undefined) return this.blocks.handlePush(received)
     else if (message.leadershipMsg !== undefined) return this.handleLeadership(received, message.leadershipMsg, org)
     else if (pullTypeOf(message) === gossip.PullMsgType.BLOCK_MSG) return this.handlePull(received, org)
     return undefined
   }
 
-  private handleStateInfo(received: ReceivedMessage, { pkiId }: gossip.StateInfo): void {
-    // twice to three times as many copies come as messages: what is old is not verified
-    if (!this.stateInfos.isNews(received)) return
-    if (!this.admits(received, pkiId)) return
-    const kept = this.stateInfos.add(received)
-    if (kept !== undefined) this.ports.forward(kept, received.connection.pkiId)
-  }
-
-  /** Signature and the channel's readers; the own one needs neither. */
-  private admits(message: SignedGossipMessage, subject: Uint8Array): boolean {
-    const { log, pkiId, identityOf, verify, security } = this.ports
-    if (equalBytes(subject, pkiId)) return false // nobody else knows better what this peer has
-    const known = identityOf(subject)
-    if (known === undefined) {
-      log.debug(`Identity for peer ${toHex(subject)} doesn't exist`)
-      return false
-    }
-    if (!this.orgs.has(known.org)) {
-      log.warning(`peer ${toHex(subject)}'s organization(${known.org}) isn't in the channel ${this.channelId}`)
-      return false
-    }
-    const signature = verify(message, subject)
-    const { payload, signature: bytes } = message.envelope
-    const verified = Either.isLeft(signature)
-      ? signature
-      : security.verifyByChannel(this.channelId, known.identity, bytes, payload)
-    if (Either.isRight(verified)) return true
-    log.warning(`Peer ${toHex(subject)} isn't eligible for channel ${this.channelId} : ${verified.left.message}`)
-    return false
-  }
-
-  private handleSnapshot(snapshot: gossip.StateInfoSnapshot, { endpoint, pkiId: sender }: ConnectionInfo): void {
-    const { log, lookup, pkiId } = this.ports
-    let faults = 0
-    const fault = (text: string): void => {
-      faults += 1
-      log.warning(`Channel ${this.channelId} : ${text}, sent from ${endpoint} (${toHex(sender)})`)
-    }
-    for (const envelope of snapshot.elements) {
-      if (faults >= maxFaults) return
-      const opened = openEnvelope(envelope)
-      if (Either.isLeft(opened)) {
-        fault(`StateInfo snapshot contains an invalid message: ${opened.left.message}`)
-        continue
-      }
-      const { stateInfo } = opened.right.message
-      if (stateInfo === undefined) {
-        fault("Element of StateInfoSnapshot isn't a StateInfoMessage")
-        continue
-      }
-      const subject = stateInfo.pkiId
-      // what is not accepted is passed over, the rest is still read (trap 11)
-      if (equalBytes(subject, pkiId) || lookup(subject) === undefined) continue
-      if (!this.stateInfos.isNews(opened.right) || this.ports.identityOf(subject) === undefined) continue
-      if (!equalBytes(stateInfo.channelMAC, channelMac(subject, this.channelId))) {
-        fault("StateInfo message has an invalid MAC")
-        continue
-      }
-      if (this.admits(opened.right, subject)) this.stateInfos.add(opened.right)
-      else faults += 1
-    }
-  }
-
-  /**
-   * All to the own organisation. To another: its own members and ours with an external endpoint, for it may not have
-   * the identity of a third's (trap 11).
-   */
-  private snapshot(askersOrg: string): gossip.GossipMessage {
-    const { selfOrg, identityOf, lookup } = this.ports
-    const elements: Array<gossip.Envelope> = []
-    for (const { envelope, message } of this.stateInfos.all()) {
-      const subject = message.stateInfo?.pkiId
-      if (subject === undefined) continue
-      const org = identityOf(subject)?.org
-      const told =
-        askersOrg === selfOrg || org === askersOrg || (org === selfOrg && (lookup(subject)?.endpoint ?? "") !== "")
-      if (told) elements.push(envelope)
-    }
-    return gossip.GossipMessage.create({ channel: this.name, tag: CHAN_OR_ORG, stateSnapshot: { elements } })
-  }
-
-  /** Not refused by the store, then verified, then kept, passed on and handed up: a bad block never takes a place. */
-  private handleBlock(received: ReceivedMessage): Effect.Effect<void> | undefined {
-    const { log, forward, deliver } = this.ports
-    const { pkiId, endpoint } = received.connection
-    const number = blockNumber(received)
-    if (number === undefined) {
-      log.warning(`Payload is empty, got it from ${endpoint}`)
-      return undefined
-    }
-    if (!this.blocks.accepts(received) || !this.verifyBlock(received, endpoint)) return undefined
-    const kept = detached(received)
-    if (!this.blocks.add(kept)) return undefined
-    this.puller.add(number.toString(), kept)
-    forward(kept, pkiId)
-    return deliver(kept)
-  }
-
-  private verifyBlock({ message }: SignedGossipMessage, endpoint: string): boolean {
-    const { log, security } = this.ports
-    const payload = message.dataMsg?.payload
-    if (payload === undefined) {
-      log.warning(`Received from ${endpoint} a DataUpdate message that contains a non-block GossipMessage`)
-      return false
-    }
-    const verified = security.verifyBlock(this.channelId, payload.seqNum, payload.data)
-    if (Either.isRight(verified)) return true
-    log.warning(`Received fabricated block from ${endpoint} in DataUpdate: ${verified.left.message}`)
-    return false
+  private answerPullRequest(received: ReceivedMessage, askersOrg: string): void {
+    const stateSnapshot = { elements: this.stateInfos.snapshotFor(askersOrg) }
+    received.respond(gossip.GossipMessage.create({ channel: this.name, tag: CHAN_OR_ORG, stateSnapshot }))
   }
 
   private handleLeadership(
@@ -460,7 +326,7 @@ export class Channel {
 
   private handlePull(received: ReceivedMessage, org: string): Effect.Effect<void> | undefined {
     const { log, selfOrg } = this.ports
-    const { connection, message } = received
+    const { connection } = received
     if (this.left) {
       log.info(`Received Pull message from ${connection.endpoint} but left the channel ${this.channelId}`)
       return undefined
@@ -473,43 +339,6 @@ export class Channel {
       log.warning(`${connection.endpoint} isn't eligible for pulling blocks of ${this.channelId}`)
       return undefined
     }
-    if (message.dataUpdate === undefined) {
-      this.puller.handle(received)
-      return undefined
-    }
-    return this.handleBlockUpdate(message.dataUpdate, connection)
-  }
-
-  /** One bad item discards the whole update (3.7.4): what comes from there is not to be trusted. */
-  private handleBlockUpdate(update: gossip.DataUpdate, { endpoint }: ConnectionInfo): Effect.Effect<void> | undefined {
-    const { log, deliver } = this.ports
-    const good: Array<SignedGossipMessage> = []
-    const numbers = new Set<bigint>()
-    for (const envelope of update.data) {
-      const opened = openEnvelope(envelope)
-      if (Either.isLeft(opened)) {
-        log.warning(`Data update contains an invalid message: ${opened.left.message}`)
-        return undefined
-      }
-      const item = opened.right
-      if (!equalBytes(item.message.channel, this.name)) {
-        log.warning(`DataUpdate message contains item of another channel, but should be ${this.channelId}`)
-        return undefined
-      }
-      const number = blockNumber(item)
-      if (number !== undefined && (numbers.has(number) || !this.blocks.accepts(item))) continue
-      if (!this.verifyBlock(item, endpoint)) return undefined
-      if (number === undefined) continue
-      numbers.add(number)
-      good.push(detached(item))
-    }
-    const waits: Array<Effect.Effect<void>> = []
-    for (const item of good) {
-      if (!this.blocks.add(item)) continue
-      this.puller.add(String(blockNumber(item)), item)
-      const wait = deliver(item)
-      if (wait !== undefined) waits.push(wait)
-    }
-    return inOrder(waits)
+    return this.blocks.handlePull(received)
   }
 }

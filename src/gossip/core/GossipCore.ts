@@ -3,10 +3,10 @@
  * Source: gossip-discovery.md 3.3 to 3.7 (gossip/gossip/gossip_impl.go). Runs alike in a peer and in a simulation:
  * time, dice, connections and identities come from outside.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { SyncLog } from "../../runtime/Log.js"
-import { equalBytes, toHex, toText } from "../../wire/bytes.js"
+import { equalBytes, toText } from "../../wire/bytes.js"
 import { gossip } from "../../wire/index.js"
 import type { CommShape } from "../Comm.js"
 import { Channel } from "../channel/Channel.js"
@@ -28,13 +28,15 @@ import type {
 import { preferredEndpoint } from "../messages.js"
 import { IdentityPull } from "../pull/identityPull.js"
 import type { Random } from "../random.js"
-import type { Refused, SecurityShape } from "../Security.js"
+import type { SecurityShape } from "../Security.js"
 import type { GossipSettings } from "../settings.js"
-import { detached, isSigned, sealed, signed, unsigned, verifyMessage, withSecret } from "../signing.js"
+import { detached, sealed, unsigned } from "../signing.js"
 import { latestStateInfo } from "../supersede.js"
 import type { Timers } from "../Timers.js"
+import { sealAlive, validateAlive, verifyKnown } from "./aliveMessages.js"
 import { Anchors } from "./anchors.js"
 import { ChannelTable } from "./ChannelTable.js"
+import { anchorPeer, bootstrapPeer, probing } from "./connecting.js"
 import { sendByCriteria } from "./criteria.js"
 import { Emitter } from "./Emitter.js"
 import { type Outgoing, type RoutingView, route } from "./recipients.js"
@@ -63,8 +65,6 @@ export interface CoreOptions {
   readonly peersKnown: (channelId: string, count: number) => void
 }
 
-const { EMPTY } = gossip.GossipMessage_Tag
-
 export class GossipCore implements GossipShape {
   readonly pkiId: Uint8Array
   readonly identity: Uint8Array
@@ -78,7 +78,6 @@ export class GossipCore implements GossipShape {
   private readonly relayed: MessageStore
   private readonly subscribers: Subscribers
   private readonly releases: ReadonlyArray<() => void>
-  private readonly publishCertUntil: number
   private readonly view: Omit<RoutingView, "members">
   private stopped = false
 
@@ -87,7 +86,9 @@ export class GossipCore implements GossipShape {
     this.pkiId = comm.pkiId
     this.identity = security.identity
     this.org = org
-    this.publishCertUntil = timers.monotonic() + settings.membership.publishCertPeriodMs
+    const publishCertUntil = timers.monotonic() + settings.membership.publishCertPeriodMs
+    const alive = { security, identities, log: logs.gossip, publishing: () => timers.monotonic() < publishCertUntil }
+    const connecting = { comm, security, log: logs.gossip, org, fork: options.fork }
     this.subscribers = new Subscribers(logs.gossip)
     this.relayed = new MessageStore({ rule: latestStateInfo, timers, ttlMs: settings.channel.relayTtlMs })
     this.emitter = new Emitter(settings.push, timers, (burst) => this.push(burst))
@@ -98,20 +99,13 @@ export class GossipCore implements GossipShape {
       timers,
       random,
       log: logs.discovery,
-      sealAlive: (aliveMsg, internalEndpoint) => {
-        const publish = timers.monotonic() < this.publishCertUntil
-        const message = signed(
-          { tag: EMPTY, aliveMsg: publish ? { ...aliveMsg, identity: this.identity } : aliveMsg },
-          security.sign
-        )
-        return internalEndpoint === "" ? message : withSecret(message, internalEndpoint, security.sign)
-      },
-      validate: (message) => this.validateAlive(message),
+      sealAlive: sealAlive(alive),
+      validate: (message) => validateAlive(alive, message),
       disclosure: (remote) => disclosureTo(org, orgOf, remote),
       gossip: (message) => this.emitter.add({ message }),
       forward: (message, from) => this.emitter.add({ message, from }),
       send: (message, peer) => comm.send(message, [peer]),
-      probe: (peer, done) => this.probe(peer, done),
+      probe: probing(connecting),
       closeConnection: comm.closeConnection,
       isAnchor: (endpoint) => this.anchors.isAnchor(endpoint)
     })
@@ -120,7 +114,8 @@ export class GossipCore implements GossipShape {
       log: logs.gossip,
       selfOrg: org,
       ...endpoints,
-      connect: (endpoint, anchorsOrg, channelId) => this.connectAnchor(endpoint, anchorsOrg, channelId)
+      connect: (endpoint, anchorsOrg, channelId) =>
+        this.membership.connect(endpoint, anchorPeer(connecting, { endpoint, anchorsOrg, channelId }))
     })
     this.identityPull = new IdentityPull(settings.pull, {
       timers,
@@ -157,7 +152,9 @@ export class GossipCore implements GossipShape {
     if (settings.externalEndpoint === "") {
       logs.gossip.warning("External endpoint is empty, peer will not be accessible outside of its organization")
     }
-    for (const endpoint of settings.membership.bootstrapPeers) this.connectBootstrap(endpoint)
+    for (const endpoint of settings.membership.bootstrapPeers) {
+      this.membership.connect(endpoint, bootstrapPeer(connecting, endpoint))
+    }
     logs.gossip.info(`Gossip instance ${settings.internalEndpoint} started`)
   }
 
@@ -334,47 +331,13 @@ export class GossipCore implements GossipShape {
       return
     }
     if (equalBytes(stateInfo.pkiId, this.pkiId) || !this.relayed.accepts(received)) return
-    const verified = this.verify(received, stateInfo.pkiId)
+    const verified = verifyKnown(this.options, received, stateInfo.pkiId)
     if (Either.isLeft(verified)) {
       logs.gossip.warning(`StateInfo message of ${endpoint} is found invalid: ${verified.left.message}`)
       return
     }
     const message = detached(received)
     if (this.relayed.add(message)) this.emitter.add({ message, from: pkiId })
-  }
-
-  /** Over the identity that is known of a PKI-ID. */
-  private verify(message: SignedGossipMessage, pkiId: Uint8Array): Either.Either<void, Refused> {
-    const { identities, security } = this.options
-    const known = identities.get(pkiId)
-    if (known === undefined) return Either.left({ message: "PKIID wasn't found" })
-    return verifyMessage(message, known.identity, security.verify)
-  }
-
-  /** An inline identity is put first; without one it must be known (3.4.4). */
-  private validateAlive(message: SignedGossipMessage): boolean {
-    const { identities, logs } = this.options
-    const { membership, identity = new Uint8Array(0) } = message.message.aliveMsg ?? {}
-    if (membership === undefined || membership.pkiId.length === 0 || !isSigned(message.envelope)) {
-      logs.gossip.warning("Invalid alive message")
-      return false
-    }
-    const { pkiId } = membership
-    if (identity.length > 0 && identities.get(pkiId) === undefined) {
-      const put = identities.put(pkiId, identity)
-      if (Either.isLeft(put)) {
-        logs.gossip.debug(`Failed validating identity of ${toHex(pkiId)} reason: ${put.left.message}`)
-        return false
-      }
-    }
-    if (identities.get(pkiId) === undefined) {
-      logs.gossip.debug(`Don't have certificate for ${toHex(pkiId)}`)
-      return false
-    }
-    const verified = this.verify(message, pkiId)
-    if (Either.isRight(verified)) return true
-    logs.gossip.warning(`Failed verifying alive message of ${toHex(pkiId)}: ${verified.left.message}`)
-    return false
   }
 
   // ---- Messages out ------------------------------------------------------------------------------------------------
@@ -402,73 +365,13 @@ export class GossipCore implements GossipShape {
       members: () => this.membership.alive(),
       lookup: (pkiId) => this.membership.lookup(pkiId),
       identityOf: (pkiId) => identities.get(pkiId),
-      verify: (message, pkiId) => this.verify(message, pkiId),
+      verify: (message, pkiId) => verifyKnown(this.options, message, pkiId),
       gossip: (message) => this.emitter.add({ message }),
       forward: (message, from) => this.emitter.add({ message, from }),
       send: comm.send,
       deliver: (message) => this.subscribers.deliver(message),
       peersKnown: (count) => peersKnown(channelId, count)
     })
-  }
-
-  // ---- Connecting --------------------------------------------------------------------------------------------------
-
-  private probe(peer: RemotePeer, done: (alive: boolean) => void): void {
-    const { comm, fork } = this.options
-    fork(
-      Effect.matchCause(comm.probe(peer), {
-        onFailure: () => done(false),
-        onSuccess: () => done(true)
-      })
-    )
-  }
-
-  /** One handshake; `judge` gives the fault of who is there, if any. */
-  private handshake(
-    endpoint: string,
-    judge: (org: string | undefined) => string | undefined,
-    failed: (reason: string) => void
-  ): void {
-    const { comm, security, fork, org } = this.options
-    this.membership.connect(endpoint, (done) => {
-      const refuse = (reason: string): void => {
-        failed(reason)
-        done(Either.left(reason))
-      }
-      fork(
-        Effect.match(comm.handshake({ endpoint, pkiId: new Uint8Array(0) }), {
-          onFailure: ({ message }) => refuse(message),
-          onSuccess: (identity) => {
-            const remoteOrg = security.orgOf(identity)
-            const fault = judge(remoteOrg)
-            if (fault !== undefined) return refuse(fault)
-            const pkiId = security.pkiIdOf(identity)
-            if (pkiId === undefined) return refuse("Wasn't able to extract PKI-ID of remote peer")
-            done(Either.right({ pkiId, ownOrg: remoteOrg === org }))
-          }
-        })
-      )
-    })
-  }
-
-  private connectBootstrap(endpoint: string): void {
-    this.handshake(
-      endpoint,
-      (org) => (org === this.org ? undefined : `${endpoint} isn't in our organization, cannot be a bootstrap peer`),
-      () => {}
-    )
-  }
-
-  private connectAnchor(endpoint: string, anchorsOrg: string, channelId: string): void {
-    const { logs } = this.options
-    this.handshake(
-      endpoint,
-      (org) =>
-        anchorsOrg === this.org && org !== this.org
-          ? `Anchor peer ${endpoint} for channel ${channelId} isn't in our org, but is claimed to be`
-          : undefined,
-      (reason) => logs.gossip.warning(`Deep probe of ${endpoint} for channel ${channelId} failed: ${reason}`)
-    )
   }
 }
 
