@@ -20,6 +20,7 @@ import * as Channels from "./stages/Channels.js"
 import * as Credentials from "./stages/Credentials.js"
 import * as DeliverEvents from "./stages/DeliverEvents.js"
 import * as DeploySystemChaincodes from "./stages/DeploySystemChaincodes.js"
+import * as Discovery from "./stages/Discovery.js"
 import * as EndorserStage from "./stages/EndorserStage.js"
 import * as Explain from "./stages/Explain.js"
 import * as Gossip from "./stages/Gossip.js"
@@ -71,6 +72,7 @@ const Engine = EndorserStage.layer.pipe(
 /** The channels are opened, then the door. */
 const Doors = Serving.layer.pipe(
   Layer.provideMerge(Profiling.layer),
+  Layer.provideMerge(Discovery.layer),
   Layer.provideMerge(OpenChannels.layer),
   Layer.provideMerge(GossipChaincodes.layer),
   Layer.provideMerge(ChaincodeLifecycle.layer),
