@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { makeEnvelope, readEnvelope } from "../../src/orderer/msgprocessor/envelope.js"
+import { contentSize, makeEnvelope, readEnvelope } from "../../src/orderer/msgprocessor/envelope.js"
 import { common } from "../../src/wire/index.js"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
@@ -64,6 +64,7 @@ describe("canonical envelopes (orderer.md section 4 item 7)", () => {
         expect(hex(again.canonical)).toBe(hex(read.right.canonical))
         expect(hex(again.payload)).toBe(hex(read.right.payload))
         expect(hex(again.signature)).toBe(hex(read.right.signature))
+        expect(contentSize(read.right.canonical)).toBe(read.right.payload.length + read.right.signature.length)
       }),
       { numRuns: 2000 }
     )

@@ -174,20 +174,26 @@ export class BroadcastStream implements CallEvents {
       this.barrier = true
       return { _tag: "Update", channel, message }
     }
-    const settled = (verdict: Either.Either<bigint, MessageRefused>): State => {
-      if (Either.isLeft(verdict)) return refused(verdict.left)
-      entry.validated = this.options.clock()
-      return { _tag: "Ready", channel, ordering: { message, sequence: verdict.right } }
-    }
     const outcome = channel.processor.beginNormal(message)
-    if (!("settle" in outcome)) return settled(outcome)
+    if (!("settle" in outcome)) return this.settled(entry, channel, message, outcome)
     const { identity, settle } = outcome
     this.options.lane.verify(identity, message.payload, message.signature, (good) => {
       if (this.over) return
-      entry.state = settled(settle(good))
+      entry.state = this.settled(entry, channel, message, settle(good))
       if (this.entries[0] === entry) this.advanceSoon()
     })
     return verifying
+  }
+
+  private settled(
+    entry: Entry,
+    channel: BroadcastChannel,
+    message: Message,
+    verdict: Either.Either<bigint, MessageRefused>
+  ): State {
+    if (Either.isLeft(verdict)) return refused(verdict.left)
+    entry.validated = this.options.clock()
+    return { _tag: "Ready", channel, ordering: { message, sequence: verdict.right } }
   }
 
   // ---- Ordering and answering ------------------------------------------------------------------------------------

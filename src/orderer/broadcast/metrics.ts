@@ -61,9 +61,19 @@ export const declareBroadcastMetrics = (metrics: MetricsShape): BroadcastMetrics
     made.set(key, handles)
     return handles
   }
+  // messages come in runs of one channel and type
+  let latest: { readonly channel: string; readonly type: number | undefined; readonly status: number } & Handles = {
+    ...handlesOf("unknown", undefined, 0),
+    channel: "unknown",
+    type: undefined,
+    status: 0
+  }
   return {
     answered: (channel, type, status, { received, validated }, now) => {
-      const handles = handlesOf(channel, type, status)
+      if (latest.channel !== channel || latest.type !== type || latest.status !== status) {
+        latest = { ...handlesOf(channel, type, status), channel, type, status }
+      }
+      const handles = latest
       handles.validate.observe(((validated ?? now) - received) / 1000)
       if (validated !== undefined) handles.enqueue.observe((now - validated) / 1000)
       handles.processed.add(1)

@@ -43,30 +43,29 @@ export const decoding = <A>(prefix: string, read: () => A): Either.Either<A, str
 }
 
 /** Reads payload and channel header; the left side is the reference's text without its prefix. */
-export const openMessage = (envelope: RawEnvelope): Either.Either<Message, string> =>
-  Either.flatMap(
-    decoding("error unmarshaling Payload", () => common.Payload.decode(envelope.payload)),
-    ({ data, header }) => {
-      if (header === undefined) return Either.left("header not set")
-      // decoded bytes do not tell absent from empty, the reference does
-      if (header.channelHeader.length === 0 && !has(rawField(envelope.payload, 1) ?? header.channelHeader, 1)) {
-        return Either.left("channel header not set")
-      }
-      return Either.map(
-        decoding("error unmarshaling channel header: error unmarshaling ChannelHeader", () =>
-          common.ChannelHeader.decode(header.channelHeader)
-        ),
-        (channelHeader) => ({
-          payload: envelope.payload,
-          signature: envelope.signature,
-          canonical: envelope.canonical,
-          channelHeader,
-          data,
-          signatureHeader: header.signatureHeader
-        })
-      )
+export const openMessage = (envelope: RawEnvelope): Either.Either<Message, string> => {
+  let reading = "error unmarshaling Payload"
+  try {
+    const { data, header } = common.Payload.decode(envelope.payload)
+    if (header === undefined) return Either.left("header not set")
+    // decoded bytes do not tell absent from empty, the reference does
+    if (header.channelHeader.length === 0 && !has(rawField(envelope.payload, 1) ?? header.channelHeader, 1)) {
+      return Either.left("channel header not set")
     }
-  )
+    reading = "error unmarshaling channel header: error unmarshaling ChannelHeader"
+    return Either.right({
+      payload: envelope.payload,
+      signature: envelope.signature,
+      canonical: envelope.canonical,
+      channelHeader: common.ChannelHeader.decode(header.channelHeader),
+      data,
+      signatureHeader: header.signatureHeader
+    })
+  } catch (error) {
+    if (error instanceof WireError) return Either.left(`${reading}: ${error.message}`)
+    throw error
+  }
+}
 
 /** Reads a message from its bytes. */
 export const readMessage = (bytes: Uint8Array): Either.Either<Message, string> =>

@@ -15,7 +15,7 @@ import { type MessageRefused, prefixed, refusal } from "./errors.js"
 import { applyFilters, applyFiltersNow, ordererOf } from "./filters.js"
 import { decoding, type Message, openMessage } from "./Message.js"
 import { maintenanceFilter } from "./maintenance.js"
-import { Standings, writerPolicies } from "./Standings.js"
+import { type Standing, Standings, writerPolicies } from "./Standings.js"
 import { type Signing, signedEnvelope } from "./signedEnvelope.js"
 
 export type Result<A> = Either.Either<A, MessageRefused>
@@ -81,33 +81,54 @@ export interface StandardProcessor extends Processor {
   readonly applyFilters: (message: Message) => Result<void>
 }
 
+/** What holds as long as a bundle is in force. */
+interface UnderBundle {
+  readonly standings: Standings
+  readonly accepted: Result<bigint>
+  readonly pending: WeakMap<Standing, PendingSignature>
+}
+
 /** The processor of a channel; the system channel's is built around it. */
 export const standardProcessor = (options: ProcessorOptions): StandardProcessor => {
   const { channelId, checkExpiration, lastFilter, now } = options
-  let standings = new Standings(options.bundle(), writerPolicies)
-  const current = (): Standings => {
+  const underOf = (bundle: Bundle): UnderBundle => ({
+    standings: new Standings(bundle, writerPolicies),
+    accepted: Either.right(bundle.sequence),
+    pending: new WeakMap()
+  })
+  let under = underOf(options.bundle())
+  const current = (): UnderBundle => {
     const bundle = options.bundle()
-    if (standings.bundle !== bundle) standings = new Standings(bundle, writerPolicies)
-    return standings
+    if (under.standings.bundle !== bundle) under = underOf(bundle)
+    return under
   }
   const filters = (message: Message): Result<void> => {
-    const passed = applyFiltersNow(message, current(), { now: now(), checkExpiration })
+    const passed = applyFiltersNow(message, current().standings, { now: now(), checkExpiration })
     return Either.isRight(passed) && lastFilter !== undefined ? lastFilter(message) : passed
   }
+  const finish = (verdict: Result<void>, message: Message, accepted: Result<bigint>): Result<bigint> => {
+    if (Either.isLeft(verdict)) return Either.left(verdict.left)
+    const last = lastFilter?.(message)
+    return last !== undefined && Either.isLeft(last) ? Either.left(last.left) : accepted
+  }
   const beginNormal = (message: Message): PendingSignature | Result<bigint> => {
-    const { bundle } = current()
-    const { capabilities, consensusState } = ordererOf(bundle)
+    const { accepted, pending, standings } = current()
+    const { capabilities, consensusState } = ordererOf(standings.bundle)
     if (capabilities.consensusTypeMigration && consensusState !== "NORMAL") {
       return Either.left(refusal("normal transactions are rejected: maintenance mode", "maintenance"))
     }
     const outcome = applyFilters(message, standings, { now: now(), checkExpiration })
-    const finish = (verdict: Result<void>): Result<bigint> =>
-      Either.flatMap(verdict, () =>
-        Either.map(lastFilter === undefined ? verdict : lastFilter(message), () => bundle.sequence)
-      )
-    return "settle" in outcome
-      ? { identity: outcome.identity, settle: (good) => finish(outcome.settle(good)) }
-      : finish(outcome)
+    if (!("identity" in outcome)) return finish(outcome, message, accepted)
+    const { identity, ifBad, ifGood } = outcome
+    if (lastFilter !== undefined) {
+      return { identity, settle: (good) => finish(good ? ifGood : ifBad, message, accepted) }
+    }
+    // the same for all messages of a creator under one config
+    const known = pending.get(outcome)
+    if (known !== undefined) return known
+    const made: PendingSignature = { identity, settle: (good) => Either.andThen(good ? ifGood : ifBad, accepted) }
+    pending.set(outcome, made)
+    return made
   }
   const processConfigUpdate = (message: Message): Result<Processed> =>
     Either.gen(function* () {

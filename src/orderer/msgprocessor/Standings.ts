@@ -9,7 +9,7 @@ import type { Bundle } from "../../channelconfig/index.js"
 import type { Identity } from "../../msp/index.js"
 import { expiresAt } from "../../msp/index.js"
 import type { SignedData } from "../../policy/index.js"
-import { copyBytes } from "../../wire/protoutil.js"
+import { copyBytes, equalBytes } from "../../wire/protoutil.js"
 import type { MessageRefused } from "./errors.js"
 import { refusal } from "./errors.js"
 
@@ -35,11 +35,15 @@ export const writerPolicies: PolicyNames = { normal: "/Channel/Writers", mainten
 export const readerPolicies: PolicyNames = { normal: "/Channel/Readers", maintenance: "/Channel/Orderer/Readers" }
 
 const remembered = 4096
+/** Creators compared by their bytes before any is looked up: streams repeat theirs. */
+const recently = 8
 const nothing = new Uint8Array()
 
 export class Standings {
   private readonly policyName: string
   private readonly known = new Map<string, Standing>()
+  private readonly recent: Array<{ readonly creator: Uint8Array; readonly standing: Standing }> = []
+  private turn = 0
 
   constructor(
     readonly bundle: Bundle,
@@ -49,6 +53,14 @@ export class Standings {
   }
 
   of(creator: Uint8Array): Standing {
+    for (const { creator: known, standing } of this.recent) if (equalBytes(known, creator)) return standing
+    const standing = this.find(creator)
+    this.recent[this.turn] = { creator: copyBytes(creator), standing }
+    this.turn = (this.turn + 1) % recently
+    return standing
+  }
+
+  private find(creator: Uint8Array): Standing {
     const key = Buffer.from(creator.buffer, creator.byteOffset, creator.byteLength).toString("latin1")
     const found = this.known.get(key)
     if (found !== undefined) return found

@@ -52,3 +52,20 @@ export const makeEnvelope = (payload: Uint8Array, signature: Uint8Array): RawEnv
   signature,
   canonical: common.Envelope.encode({ payload, signature })
 })
+
+/** Length of a field's content and where it begins; nothing there when the field does not begin at `at`. */
+const contentAt = (bytes: Uint8Array, tag: number, at: number): { readonly length: number; readonly start: number } => {
+  if (bytes[at] !== tag) return { length: 0, start: at }
+  let length = 0
+  for (let i = at + 1, shift = 0; ; i++, shift += 7) {
+    const byte = bytes[i] ?? 0
+    length += (byte & 0x7f) * 2 ** shift
+    if (byte < 0x80) return { length, start: i + 1 }
+  }
+}
+
+/** Bytes of payload and signature of a canonical envelope, read without decoding it. */
+export const contentSize = (canonical: Uint8Array): number => {
+  const payload = contentAt(canonical, 0x0a, 0)
+  return payload.length + contentAt(canonical, 0x12, payload.start + payload.length).length
+}

@@ -11,7 +11,7 @@ import type { MessageRefused } from "./errors.js"
 import { refusal } from "./errors.js"
 import type { Message } from "./Message.js"
 import { creatorOf } from "./Message.js"
-import type { Standings } from "./Standings.js"
+import type { Standing, Standings } from "./Standings.js"
 
 type Verdict = Either.Either<void, MessageRefused>
 const passed: Verdict = Either.right(undefined)
@@ -34,11 +34,10 @@ export const sizeFilter = (message: Message, bundle: Bundle): Verdict => {
     : passed
 }
 
-/** The signature that remains to be verified, and what follows from it. */
-export interface SignatureCheck {
-  readonly identity: Identity
-  readonly settle: (good: boolean) => Verdict
-}
+/** The signature that remains to be verified, and what follows from it: the creator's standing, the same for all its messages. */
+export type SignatureCheck = Standing & { readonly identity: Identity }
+
+const needsSignature = (standing: Standing): standing is SignatureCheck => standing.identity !== undefined
 
 export interface FilterOptions {
   /** Milliseconds since the epoch. */
@@ -61,15 +60,14 @@ export const applyFilters = (
   const creator = creatorOf(message)
   if (Either.isLeft(creator)) return refuse(creator.left)
   const standing = standings.of(creator.right)
-  const { identity, ifBad, ifGood } = standing
   const expires = checkExpiration && ordererOf(bundle).capabilities.expirationCheck
   if (expires && standing.expiresAt !== undefined && now >= standing.expiresAt) return refuse("identity expired")
-  if (identity === undefined) return ifBad
-  return { identity, settle: (good) => (good ? ifGood : ifBad) }
+  return needsSignature(standing) ? standing : standing.ifBad
 }
 
 /** The same with the signature verified in line. */
 export const applyFiltersNow = (message: Message, standings: Standings, options: FilterOptions): Verdict => {
   const outcome = applyFilters(message, standings, options)
-  return "settle" in outcome ? outcome.settle(outcome.identity.verify(message.payload, message.signature)) : outcome
+  if (!("identity" in outcome)) return outcome
+  return outcome.identity.verify(message.payload, message.signature) ? outcome.ifGood : outcome.ifBad
 }

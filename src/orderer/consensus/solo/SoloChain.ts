@@ -15,8 +15,8 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Log from "../../../runtime/Log.js"
-import { common } from "../../../wire/index.js"
-import { type Batch, BlockCutter, messageSize } from "../../blockcutter/BlockCutter.js"
+import { type Batch, BlockCutter } from "../../blockcutter/BlockCutter.js"
+import { contentSize } from "../../msgprocessor/envelope.js"
 import { ordererOf } from "../../msgprocessor/filters.js"
 import { type Message, readMessage } from "../../msgprocessor/Message.js"
 import type { Chain, ConsenterShape, ConsenterSupport, Ordering } from "../Chain.js"
@@ -34,12 +34,6 @@ const backlogBytes = 64 * 1024 * 1024
 type Event =
   | { readonly _tag: "Entries"; readonly entries: ReadonlyArray<JournalEntry> }
   | { readonly _tag: "Timer"; readonly generation: number }
-
-/** A message on its way into a block. */
-interface Pending {
-  readonly canonical: Uint8Array
-  readonly sequence: number
-}
 
 /** The consenter named `solo`. */
 export const soloConsenter: ConsenterShape = { chain: (support) => makeChain(support) }
@@ -128,7 +122,7 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
       })
 
     // ---- Cutting blocks ----
-    const cutter = new BlockCutter<Pending>()
+    const cutter = new BlockCutter<JournalEntry>()
     let timer: { readonly generation: number; readonly fiber: Fiber.RuntimeFiber<void> } | undefined
     let generations = 0
     const stopTimer = Effect.suspend(() => {
@@ -163,10 +157,10 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         }
       }
     }
-    const writeBatch = (batch: Batch<Pending>, now: number): Effect.Effect<void> =>
+    const writeBatch = (batch: Batch<JournalEntry>, now: number): Effect.Effect<void> =>
       Effect.suspend(() => {
         cutterMetrics.filled((now - batch.since) / 1000)
-        const entries = batch.items.map(({ canonical }) => canonical)
+        const entries = batch.items.map(({ envelope }) => envelope)
         const consumed = batch.items[batch.items.length - 1]?.sequence ?? 0
         const bytes = entries.reduce((sum, { length }) => sum + length, 0)
         return writer.write(entries, undefined, around(consumed, bytes))
@@ -193,9 +187,8 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
     const orderNormal = (entry: JournalEntry, now: number): Effect.Effect<void> => {
       const bad = rejudge(entry)
       if (bad !== undefined) return discard("normal", entry, bad)
-      const size = messageSize(common.Envelope.decode(entry.envelope))
-      const item = { canonical: entry.envelope, sequence: entry.sequence }
-      const { batches, pending } = cutter.ordered(item, size, ordererOf(support.bundle()).batchSize, now)
+      const size = contentSize(entry.envelope)
+      const { batches, pending } = cutter.ordered(entry, size, ordererOf(support.bundle()).batchSize, now)
       if (batches.length === 0 && pending === (timer !== undefined)) return Effect.void
       return Effect.gen(function* () {
         for (const batch of batches) yield* writeBatch(batch, now)
@@ -225,8 +218,8 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         if (event._tag === "Entries") {
           const now = yield* Clock.currentTimeMillis
           for (const entry of event.entries) {
-            if (entry.kind === "config") yield* orderConfig(entry)
-            else yield* orderNormal(entry, now)
+            const step = entry.kind === "config" ? orderConfig(entry) : orderNormal(entry, now)
+            if (step !== Effect.void) yield* step // most only wait for their block to fill
           }
           return
         }
