@@ -20,6 +20,7 @@ import * as layout from "./layout.js"
 import { makeMaterial } from "./material.js"
 import { Nodes, type RunningNode } from "./nodes/Nodes.js"
 import type { ChaincodeSpec, NetworkSpec } from "./spec.js"
+import { stateDatabaseEnvironment } from "./stateDatabase.js"
 
 /** Told of each step when it is done. */
 export interface Reporter {
@@ -94,7 +95,11 @@ export const up = (
       return step(
         nodes.peer({
           name: place.host,
-          environment: { ...peerEnvironment(spec, ports, place, environment.configDir), ...desk },
+          environment: {
+            ...peerEnvironment(spec, ports, place, environment.configDir),
+            ...stateDatabaseEnvironment(spec.stateDatabase, index),
+            ...desk
+          },
           port,
           log: place.log
         }),

@@ -12,6 +12,7 @@ import { cryptogen } from "../tools/cryptogen/index.js"
 import { ledgerTool } from "../tools/ledger/index.js"
 import type { ToolIo } from "../tools/ToolIo.js"
 import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
+import { explainCommand } from "./cli/explain.js"
 import { CallOptions, CommonOptions, decodeOptions, UpOptions } from "./cli/options.js"
 import type { Output } from "./cli/output.js"
 import { upCommand } from "./cli/up.js"
@@ -65,6 +66,10 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .option("--tls [on|off]", "TLS between everything (default: off)")
     .option("--batch-timeout <ms>", "a block is cut after this time though not full (default: 200)")
     .option("--max-messages <count>", "transactions that fill a block (default: 10)")
+    .option(
+      "--state-database <name>",
+      "goleveldb (default), embedded (rich queries without a server), or couchdb=host:port, one for each peer"
+    )
     .option("--base-port <port>", "port of the orderer; others follow (default: 7050)")
     .option("--free-ports", "use any free ports")
     .option("--watch", "run chaincode in its folder and start it anew when it changes (Node)")
@@ -99,6 +104,15 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .action((args: ReadonlyArray<string>, given: unknown) =>
       choose(checked(CallOptions, given, (o) => queryCommand(place(o), o, args, out(o))))
     )
+  command("explain", "say why a proposal or a transaction was refused: which check, policy, signer, key or version")
+    .argument("<txid>", "transaction id")
+    .action((txId: string, given: unknown) =>
+      choose(
+        Effect.flatMap(decodeOptions(CommonOptions, given), (o) =>
+          explainCommand(place(o), txId, out(o), toolIo(options))
+        )
+      )
+    )
   program
     .command("ledger")
     .description("look into ledgers: blocks, transactions, state, history, verify, rebuild, compare, import, export")
@@ -106,17 +120,19 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   return program
 }
 
+const toolIo = (options: MainOptions): ToolIo => ({
+  cwd: process.cwd(),
+  env: options.env,
+  stdin: () => readFile("/dev/stdin"),
+  stdout: (data) => void process.stdout.write(data),
+  stderr: (text) => void process.stderr.write(text),
+  ...(process.stderr.isTTY ? { terminal: { columns: process.stderr.columns || 80 } } : {})
+})
+
 /** Fabric's tools take their arguments as they are: commander must not look at them. */
 const tool = (argv: ReadonlyArray<string>, options: MainOptions): Work => {
   const [name, ...rest] = argv
-  const io: ToolIo = {
-    cwd: process.cwd(),
-    env: options.env,
-    stdin: () => readFile("/dev/stdin"),
-    stdout: (data) => void process.stdout.write(data),
-    stderr: (text) => void process.stderr.write(text),
-    ...(process.stderr.isTTY ? { terminal: { columns: process.stderr.columns || 80 } } : {})
-  }
+  const io = toolIo(options)
   switch (name) {
     case "cryptogen":
       return cryptogen(rest, io)

@@ -1,4 +1,7 @@
-/** A folder that was used before: it keeps its channel, organisations, TLS, limits and ports. */
+/**
+ * A folder that was used before: it keeps its channel, organisations, TLS, limits and ports. Another state database may
+ * be named: peers build their state anew.
+ */
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { NetworkRefused } from "./errors.js"
@@ -61,5 +64,10 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
     const { batchTimeoutMs, channel, maxMessageCount, orgs, ports, tls } = state
     const chaincodes =
       options.chaincodes === undefined ? state.chaincodes.filter(({ path }) => existsSync(path)) : asked.chaincodes
-    return { spec: { dir: asked.dir, batchTimeoutMs, channel, chaincodes, maxMessageCount, orgs, tls }, ports }
+    const stateDatabase = asked.stateDatabase ?? state.stateDatabase
+    const database = stateDatabase === undefined ? {} : { stateDatabase }
+    return {
+      spec: { dir: asked.dir, batchTimeoutMs, channel, chaincodes, maxMessageCount, orgs, tls, ...database },
+      ports
+    }
   })

@@ -2,6 +2,7 @@
 import { basename, resolve } from "node:path"
 import * as Either from "effect/Either"
 import { NetworkRefused } from "./errors.js"
+import { stateDatabaseFault } from "./stateDatabase.js"
 
 /** Name of the orderer's own channel. */
 export const SYSTEM_CHANNEL = "system-channel"
@@ -51,6 +52,8 @@ export interface NetworkOptions {
   /** Transactions that fill a block; 10 unless said otherwise. */
   readonly maxMessageCount?: number
   readonly chaincodes?: ReadonlyArray<ChaincodeOptions>
+  /** `goleveldb` (Fabric's default), `embedded` (rich queries without a server) or `couchdb=host:port,…`, one a peer. */
+  readonly stateDatabase?: string
 }
 
 export interface OrgSpec {
@@ -69,6 +72,8 @@ export interface NetworkSpec {
   readonly batchTimeoutMs: number
   readonly maxMessageCount: number
   readonly chaincodes: ReadonlyArray<ChaincodeSpec>
+  /** As in the options; absent: the built-in database without rich queries. */
+  readonly stateDatabase?: string
 }
 
 /** A chaincode with its defaults filled in; the path is absolute. */
@@ -131,6 +136,11 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     if (chaincodes.findIndex((other) => other.name === name) !== i)
       return refuse(`the chaincode name '${name}' is taken`, "choose another")
   }
+  const { stateDatabase } = options
+  const peers = specs.reduce((sum, org) => sum + org.peers, 0)
+  const fault = stateDatabase === undefined ? undefined : stateDatabaseFault(stateDatabase, peers)
+  if (fault !== undefined)
+    return refuse(fault, "goleveldb, embedded, or couchdb=[user:password@]host:port for each peer")
   return Either.right({
     dir: resolve(cwd, options.dir ?? "network"),
     channel,
@@ -138,6 +148,7 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     tls: options.tls ?? false,
     batchTimeoutMs,
     maxMessageCount,
-    chaincodes
+    chaincodes,
+    ...(stateDatabase === undefined ? {} : { stateDatabase })
   })
 }

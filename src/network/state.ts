@@ -41,6 +41,7 @@ export const NetworkState = Schema.Struct({
   tls: Schema.Boolean,
   batchTimeoutMs: Schema.Number,
   maxMessageCount: Schema.Number,
+  stateDatabase: Schema.optionalWith(Schema.String, { exact: true }),
   ports: Ports,
   chaincodes: Schema.Array(Chaincode),
   /** Running nodes by name; empty when the network is down. */
@@ -52,7 +53,7 @@ export type NetworkState = typeof NetworkState.Type
 
 /** The state of a network none of whose nodes runs. */
 export const stateOf = (
-  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, tls }: NetworkSpec,
+  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, stateDatabase, tls }: NetworkSpec,
   ports: NetworkPorts
 ): NetworkState => ({
   format: 1,
@@ -61,6 +62,7 @@ export const stateOf = (
   tls,
   batchTimeoutMs,
   maxMessageCount,
+  ...(stateDatabase === undefined ? {} : { stateDatabase }),
   ports,
   chaincodes: chaincodes.map(({ initArgs, name, path, policy, version }) => ({
     name,

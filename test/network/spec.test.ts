@@ -12,6 +12,7 @@ import { anyPorts, portList, requireFree, usualPorts } from "../../src/network/p
 import { resume } from "../../src/network/resume.js"
 import { type NetworkOptions, networkSpec } from "../../src/network/spec.js"
 import { type NetworkState, readState, stateOf, writeState } from "../../src/network/state.js"
+import { stateDatabaseEnvironment } from "../../src/network/stateDatabase.js"
 import { specFor, temporaryFolder } from "./support.js"
 
 const at = temporaryFolder()
@@ -31,6 +32,26 @@ describe("options", () => {
     })
   })
 
+  it("tells each peer of its own state database", () => {
+    const text = "couchdb=admin:pw@10.0.0.1:5984,db:5985"
+    expect(networkSpec({ stateDatabase: text, orgs: [{ name: "Org1", peers: 2 }] }, "/work")).toMatchObject({
+      right: { stateDatabase: text }
+    })
+    expect(stateDatabaseEnvironment(text, 0)).toEqual({
+      CORE_LEDGER_STATE_STATEDATABASE: "CouchDB",
+      CORE_LEDGER_STATE_COUCHDBCONFIG_COUCHDBADDRESS: "10.0.0.1:5984",
+      CORE_LEDGER_STATE_COUCHDBCONFIG_USERNAME: "admin",
+      CORE_LEDGER_STATE_COUCHDBCONFIG_PASSWORD: "pw"
+    })
+    expect(stateDatabaseEnvironment(text, 1)).toMatchObject({
+      CORE_LEDGER_STATE_COUCHDBCONFIG_COUCHDBADDRESS: "db:5985",
+      CORE_LEDGER_STATE_COUCHDBCONFIG_USERNAME: ""
+    })
+    expect(stateDatabaseEnvironment("embedded", 0)).toEqual({ CORE_LEDGER_STATE_EMBEDDEDRICHQUERIES: "true" })
+    expect(stateDatabaseEnvironment("goleveldb", 0)).toEqual({})
+    expect(stateDatabaseEnvironment(undefined, 0)).toEqual({})
+  })
+
   it("takes a chaincode's name from its folder", () => {
     const { chaincodes } = specFor("/x", { chaincodes: [{ path: "a/fabcar" }, { path: "/b", name: "other" }] })
     expect(chaincodes).toMatchObject([
@@ -43,6 +64,11 @@ describe("options", () => {
   it.each<[NetworkOptions, RegExp]>([
     [{ channel: "MyChannel" }, /no channel name/],
     [{ channel: "c".repeat(250) }, /no channel name/],
+    [{ stateDatabase: "mysql" }, /'mysql' is no state database \(goleveldb, embedded, or couchdb=/],
+    [{ stateDatabase: "couchdb=nowhere" }, /does not name servers as host:port/],
+    [{ stateDatabase: "couchdb=a:1", orgs: [{ name: "Org1", peers: 2 }] }, /2 peers need a CouchDB each/],
+    [{ stateDatabase: "couchdb=a:1,b@a:1" }, /does not name servers/],
+    [{ stateDatabase: "couchdb=a:1,a:1", orgs: [{ name: "Org1", peers: 2 }] }, /2 peers need a CouchDB each/],
     [{ channel: "system-channel" }, /taken/],
     [{ orgs: [] }, /needs an organisation/],
     [{ orgs: [{ name: "Org 1" }] }, /no organisation name/],

@@ -52,6 +52,7 @@ export const UpOptions = Schema.Struct({
   tls: maybe(Schema.Union(Schema.Boolean, Schema.Literal("on", "off")).annotations(wanting("want on or off"))),
   batchTimeout: number("want milliseconds, at least 1", (value) => value >= 1 && value <= 86_400_000),
   maxMessages: count(1_000_000),
+  stateDatabase: OptionalText,
   basePort: number("want a port from 1 to 65535", within(1, 65_535)),
   freePorts: OptionalFlag,
   detach: OptionalFlag,
@@ -84,13 +85,14 @@ export const decodeOptions = <A, I>(schema: Schema.Schema<A, I>, given: unknown)
 
 /** What `up` was asked for; what nobody named is left to defaults, or to the folder's earlier start. */
 export const networkOptions = (options: UpOptions): NetworkOptions => {
-  const { batchTimeout, chaincode, channel, dir, init, maxMessages, orgs, peers, policy, tls } = options
+  const { batchTimeout, chaincode, channel, dir, init, maxMessages, orgs, peers, policy, stateDatabase, tls } = options
   const organisations = Array.from({ length: orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: peers ?? 1 }))
   return {
     ...(dir === undefined ? {} : { dir }),
     ...(channel === undefined ? {} : { channel }),
     ...(batchTimeout === undefined ? {} : { batchTimeout }),
     ...(maxMessages === undefined ? {} : { maxMessageCount: maxMessages }),
+    ...(stateDatabase === undefined ? {} : { stateDatabase }),
     ...(tls === undefined ? {} : { tls: tls === true || tls === "on" }),
     ...(orgs === undefined && peers === undefined ? {} : { orgs: organisations }),
     ...(chaincode === undefined
