@@ -4,7 +4,6 @@
  */
 import type { gossip } from "../../wire/index.js"
 import type { NetworkMember } from "../messages.js"
-import { detached } from "../signing.js"
 import { newer } from "../supersede.js"
 import type { AliveView } from "./alive.js"
 
@@ -21,25 +20,19 @@ export interface Member extends NetworkMember {
 /** What an alive message changed. */
 export type Applied = "learned" | "refreshed" | "resurrected" | "ignored"
 
-/**
- * Without a secret envelope the known internal endpoint stays: Go peers strip it in passing (trap 9). The message is
- * copied out of whatever it came in.
- */
-const member = (view: AliveView, known: Member | undefined, now: number): Member => {
-  const source = detached(view.source)
-  const { membership, timestamp } = source.message.aliveMsg ?? {}
-  return {
-    key: view.key,
-    pkiId: membership?.pkiId ?? view.pkiId,
-    endpoint: view.endpoint,
-    internalEndpoint: view.internalEndpoint === "" ? (known?.internalEndpoint ?? "") : view.internalEndpoint,
-    metadata: membership?.metadata ?? view.metadata,
-    time: timestamp ?? view.time,
-    lastSeen: now,
-    envelope: source.envelope
-  }
-}
+/** Without a secret envelope the known internal endpoint stays: Go peers strip it in passing (trap 9). */
+const member = (view: AliveView, known: Member | undefined, now: number): Member => ({
+  key: view.key,
+  pkiId: view.pkiId,
+  endpoint: view.endpoint,
+  internalEndpoint: view.internalEndpoint === "" ? (known?.internalEndpoint ?? "") : view.internalEndpoint,
+  metadata: view.metadata,
+  time: view.time,
+  lastSeen: now,
+  envelope: view.source.envelope
+})
 
+/** Keeps the views that it takes, bytes and all: they must be over memory of their own (`detachedView`). */
 export class MemberTable {
   private readonly living = new Map<string, Member>()
   private readonly dead = new Map<string, Member>()

@@ -14,10 +14,10 @@ import { preferredEndpoint } from "../messages.js"
 import type { Random } from "../random.js"
 import { pick } from "../random.js"
 import type { MembershipSettings } from "../settings.js"
-import { detached, openEnvelope, unsigned, withoutSecret } from "../signing.js"
+import { openEnvelope, unsigned, withoutSecret } from "../signing.js"
 import { latestAlive } from "../supersede.js"
 import type { Timers } from "../Timers.js"
-import { type AliveView, aliveView } from "./alive.js"
+import { type AliveView, aliveView, detachedView } from "./alive.js"
 import { Connector, type Identified, type Identify } from "./connect.js"
 import type { Disclosure } from "./disclosure.js"
 import { type Member, MemberTable } from "./MemberTable.js"
@@ -181,10 +181,10 @@ export class Membership {
     }
     if (this.isOwn(view)) return
     if (!this.store.accepts(view.source) || !this.ports.validate(view.source)) return
-    const kept = detached(received)
-    this.store.add(kept)
-    this.apply(view)
-    this.ports.forward(kept, received.connection.pkiId)
+    const kept = detachedView(view)
+    this.store.add(kept.source)
+    this.apply(kept)
+    this.ports.forward(kept.source, received.connection.pkiId)
   }
 
   private handleRequest(request: gossip.MembershipRequest, nonce: bigint, { connection }: ReceivedMessage): void {
@@ -203,7 +203,7 @@ export class Membership {
       return
     }
     if (!this.ports.validate(view.source)) return
-    if (this.store.accepts(view.source)) this.apply(view)
+    if (this.store.accepts(view.source) && this.table.isNews(view)) this.apply(detachedView(view))
     this.respond(view, nonce)
   }
 
@@ -255,12 +255,12 @@ export class Membership {
     }
     each(response.alive, (view) => {
       if (!this.table.isNews(view)) return
-      if (this.ports.validate(view.source)) this.apply(view)
+      if (this.ports.validate(view.source)) this.apply(detachedView(view))
       else faults += 1
     })
     each(response.dead, (view) => {
       if (this.table.get(view.key) !== undefined) return
-      if (this.ports.validate(view.source)) this.table.learnDead(view, this.ports.timers.monotonic())
+      if (this.ports.validate(view.source)) this.table.learnDead(detachedView(view), this.ports.timers.monotonic())
       else faults += 1
     })
   }

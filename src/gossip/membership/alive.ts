@@ -5,7 +5,7 @@
 import type { gossip } from "../../wire/index.js"
 import { idKey } from "../ids.js"
 import type { SignedGossipMessage } from "../messages.js"
-import { internalEndpointOf } from "../signing.js"
+import { detached, internalEndpointOf } from "../signing.js"
 
 /** An alive message that has all it needs. */
 export interface AliveView {
@@ -35,3 +35,6 @@ export const aliveView = (source: SignedGossipMessage): AliveView | undefined =>
     time: timestamp
   }
 }
+
+/** The same over memory of its own, to be kept. */
+export const detachedView = (view: AliveView): AliveView => aliveView(detached(view.source)) ?? view
