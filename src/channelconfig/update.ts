@@ -4,7 +4,7 @@
  * reported (the reference reports any one of them).
  */
 import * as Either from "effect/Either"
-import type { Policy, SignedData, Verify } from "../policy/index.js"
+import type { Policy, PolicyManager, SignedData, Verify } from "../policy/index.js"
 import { compareUtf8, equalBytes } from "../wire/bytes.js"
 import { common } from "../wire/index.js"
 import { headerTypeName } from "../wire/protoutil.js"
@@ -82,17 +82,18 @@ const verifyReadSet = (current: ConfigMap, readSet: ConfigMap): Result<void> => 
 const deltaOf = (readSet: ConfigMap, writeSet: ConfigMap): ConfigMap =>
   new Map([...writeSet].filter(([key, { element }]) => readSet.get(key)?.element.version !== element.version))
 
-/** The policy that guards an element of the current configuration; `undefined` when the name leads nowhere. */
-const policyFor = (current: Current, { element, key, kind, path }: Element): Policy | undefined => {
+/** The group whose policies guard an element of the current configuration; `undefined` when it is not there. */
+const managerFor = (current: Current, { element, key, kind, path }: Element): PolicyManager | undefined => {
   const { modPolicy } = element
-  let manager = current.policyManager
-  if (modPolicy !== "" && !modPolicy.startsWith("/") && path.length > 0) {
-    const below = kind === "group" ? [...path.slice(1), key] : path.slice(1)
-    const found = manager.manager(below)
-    if (found === undefined) return undefined
-    manager = found
-  }
-  return manager.has(modPolicy) ? manager.getPolicy(modPolicy) : undefined
+  if (modPolicy === "" || modPolicy.startsWith("/") || path.length === 0) return current.policyManager
+  return current.policyManager.manager(kind === "group" ? [...path.slice(1), key] : path.slice(1))
+}
+
+/** The policy that guards an element of the current configuration; `undefined` when the name leads nowhere. */
+const policyFor = (current: Current, existing: Element): Policy | undefined => {
+  const { modPolicy } = existing.element
+  const manager = managerFor(current, existing)
+  return manager?.has(modPolicy) === true ? manager.getPolicy(modPolicy) : undefined
 }
 
 const verifyDeltaSet = (
@@ -126,6 +127,30 @@ const verifyDeltaSet = (
   }
   return Either.right(undefined)
 }
+
+/** An element that an update changes, and the policy that guards it. */
+export interface GuardedChange {
+  /** As the reference's texts name it: `[Group]  /Channel/Application`. */
+  readonly key: string
+  readonly modPolicy: string
+  /** Undefined where the name leads nowhere. */
+  readonly manager: PolicyManager | undefined
+}
+
+/** What an update changes of what is there, in order; for reports, after the update was refused. */
+export const guardedChanges = (
+  current: Current,
+  update: common.ConfigUpdateEnvelope
+): Result<ReadonlyArray<GuardedChange>> =>
+  Either.gen(function* () {
+    const { readSet, writeSet } = yield* decodeConfigUpdate(update.configUpdate)
+    const delta = deltaOf(yield* mapConfig(readSet), yield* mapConfig(writeSet))
+    return inOrder(delta).flatMap(([key]) => {
+      const existing = current.configMap.get(key)
+      if (existing === undefined) return []
+      return [{ key, modPolicy: existing.element.modPolicy, manager: managerFor(current, existing) }]
+    })
+  })
 
 /** Rules 66 to 74: the group that the update makes of the current configuration. */
 const authorize = (

@@ -57,6 +57,7 @@ const ordererFlags: ReadonlyArray<FlagSpec> = [
   duration("tlsHandshakeTimeShift", "Judge the orderer's certificate as of that long ago", 0n)
 ]
 
+const explain = flag("explain", "When refused, tell which policy, identity or signature it was (not in Fabric)")
 const channelId = text("channelID", "The channel", "c")
 const configTx = text("file", "File with a config update, such as configtxgen writes", "f")
 
@@ -81,6 +82,7 @@ const deployFlags: ReadonlyArray<FlagSpec> = [
   text("escc", "Name of the endorsement plugin", "E"),
   text("vscc", "Name of the validation plugin", "V"),
   text("collections-config", "JSON file with the private data collections"),
+  explain,
   ...peerFlags
 ]
 
@@ -117,7 +119,8 @@ const channelCommands: ReadonlyArray<Spec> = [
       channelId,
       configTx,
       text("outputBlock", "Where to write the channel's first block (default ./<channelID>.block)"),
-      duration("timeout", "Limit for the channel to appear", 10n * SECOND, "t")
+      duration("timeout", "Limit for the channel to appear", 10n * SECOND, "t"),
+      explain
     ],
     channel("create"),
     "Creates a channel and writes its first block to a file."
@@ -140,14 +143,14 @@ const channelCommands: ReadonlyArray<Spec> = [
   client(
     "signconfigtx",
     "Sign a config update",
-    [configTx],
+    [configTx, explain],
     channel("signconfigtx"),
     "Adds a signature to the config update in a file."
   ),
   client(
     "update",
     "Send a config update",
-    [channelId, configTx],
+    [channelId, configTx, explain],
     channel("update"),
     "Signs a config update and sends it to the orderer."
   )
@@ -170,6 +173,7 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       ctor,
       chaincodeChannel,
       ...peerFlags,
+      explain,
       flag("waitForEvent", "Wait until every peer that was asked has committed the transaction"),
       duration("waitForEventTimeout", "Limit for that wait", 30n * SECOND)
     ],
@@ -210,7 +214,8 @@ const chaincodeCommands: ReadonlyArray<Spec> = [
       chaincodeChannel,
       ...peerFlags,
       flag("raw", "Print the answer's bytes as numbers", "r"),
-      flag("hex", "Print the answer in hexadecimal; not together with --raw", "x")
+      flag("hex", "Print the answer in hexadecimal; not together with --raw", "x"),
+      explain
     ],
     transactions("query"),
     "Asks one peer and prints the answer; no transaction is made."

@@ -7,6 +7,8 @@ export class CommandFailed extends Data.TaggedError("CommandFailed")<{
   readonly text: string
   /** The arguments were wrong: the usage text follows. */
   readonly usage?: boolean
+  /** With `--explain`: what follows the text. */
+  readonly explanation?: ReadonlyArray<string>
 }> {
   override get message() {
     return this.text

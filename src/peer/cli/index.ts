@@ -66,7 +66,8 @@ export const peerCommand = (
           onSuccess: () => 0,
           onFailure: (error) => {
             if (error._tag === "Ended") return error.status
-            io.stderr(`Error: ${error.text}\n${error.usage === true ? usage : ""}`)
+            const explanation = (error.explanation ?? []).map((line) => `${line}\n`).join("")
+            io.stderr(`Error: ${error.text}\n${error.usage === true ? usage : ""}${explanation}`)
             return 1
           }
         })

@@ -65,6 +65,12 @@ it.scopedLive(
         "Error: Invalid channel create transaction : mismatched channel ID mychannel != other\n"
       )
 
+      // why: who signed a creation
+      const explained = yield* cli("Admin", "channel", "create", ...o, "-f", tx, "--explain")
+      expect(explained.stderr).toMatch(
+        /Error: got unexpected status: BAD_REQUEST -- .*\nasked by Org1MSP .*CN=Admin@org1\.example\.com\nthe update has 1 signature\(s\):\n {2}0: Org1MSP .*\n$/
+      )
+
       // join, list, getinfo
       const join1 = yield* cli("Admin", "channel", "join", "-b", "mychannel.block")
       expect(join1).toEqual({
@@ -101,6 +107,21 @@ it.scopedLive(
         stderr: `${ready}INFO [channelCmd] Successfully submitted channel update\n`
       })
       yield* peer.table.get(CHANNEL)?.pipeline.reached(2n) ?? Effect.die("not joined")
+
+      // why: which policy, and what the signer lacks
+      writeFileSync(anchors, readFileSync(join(chainA, "anchors2.tx")))
+      const listed = yield* cli("User1", "channel", "signconfigtx", "-f", "anchors.tx", "--explain")
+      expect(listed.stderr).toMatch(/the update has 1 signature\(s\):\n {2}0: Org1MSP .*CN=User1@org1\.example\.com\n$/)
+      const refused = yield* cli("Admin", "channel", "update", ...o, "-f", "anchors.tx", "--explain")
+      expect(refused.status).toBe(1)
+      expect(refused.stderr).toMatch(
+        /\nError: got unexpected status: BAD_REQUEST -- .*policy for \[Group\] {2}\/Channel\/Application\/Org2MSP not satisfied.*\nasked by Org1MSP /
+      )
+      expect(refused.stderr).toMatch(
+        /\npolicy for \[Group\] {2}\/Channel\/Application\/Org2MSP is not satisfied:\n {2}FAILED \/Channel\/Application\/Org2MSP\/Admins: OR\('Org2MSP\.admin'\).*\n {4}FAILED 'Org2MSP\.admin' - signer 0: .*\n {2}signer 0: Org1MSP .*CN=User1.*\n {2}signer 1: Org1MSP .*CN=Admin@.*\n$/
+      )
+      const silent = yield* cli("Admin", "channel", "update", ...o, "-f", "anchors.tx")
+      expect(silent.stderr.trimEnd().split("\n").at(-1)).toMatch(/^Error: got unexpected status: BAD_REQUEST/)
 
       // fetch: from the orderer and from the peer
       const fetched = yield* cli("User1", "channel", "fetch", "config", "a.block", ...o)
@@ -261,6 +282,26 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       expect((yield* cli("User1", "chaincode", "invoke", ...on, "-c", '{"Args":["fail","boom"]}')).stderr).toBe(
         'Error: endorsement failure during invoke. response: status:500 message:"boom" \n'
       )
+      // why: what a stranger lacks, what is allowed; nothing where all is well
+      const stranger = yield* run(
+        ["chaincode", "query", "-C", CHANNEL, "-n", "sink", "-c", '{"Args":["noop"]}', "--explain"],
+        {
+          ...environment(peer.address, "Org1MSP", "Admin"),
+          CORE_PEER_LOCALMSPID: "OrdererMSP",
+          CORE_PEER_MSPCONFIGPATH: userFolder("OrdererMSP", "Admin")
+        },
+        folder
+      )
+      expect(stranger.stderr).toMatch(
+        /^Error: error endorsing query: .*\nasked by OrdererMSP .*\nno explanation can be had: /
+      )
+      const twice = yield* cli("Admin", "chaincode", "upgrade", ...all, "--explain")
+      expect(twice.stderr).toMatch(
+        /Error: could not assemble.*\nasked by Org1MSP .*\nproposals \(peer\/Propose\): allowed\n {2}ok {5}\/Channel\/Application\/Writers: ANY Writers\n[\s\S]*transactions to the orderer: allowed\n/
+      )
+      const fine = yield* cli("User1", "chaincode", "invoke", ...on, "-c", '{"Args":["noop"]}', "--explain")
+      expect([fine.status, fine.stderr.includes("FAILED")]).toEqual([0, false])
+
       // without -o the orderer is looked up in the channel's configuration: there, nobody answers in this test
       const looked = yield* cli("User1", "chaincode", "invoke", ...on.slice(2), "-c", '{"Args":["noop"]}')
       expect(looked.stderr).toContain(

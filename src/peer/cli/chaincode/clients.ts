@@ -103,21 +103,31 @@ export const propose = (
     return { proposal, answer: (yield* sendProposal(peer.channel, proposal)).response }
   })
 
-/** The orderer addresses in the channel's configuration, asked of a peer. */
+/** The channel's last config block, asked of a peer. */
+export const configBlock = (
+  session: Session,
+  peer: ChaincodePeer,
+  channelId: string
+): Effect.Effect<common.Block, CommandFailed> =>
+  Effect.gen(function* () {
+    const call = { ...system.getConfigBlock(channelId), type: common.HeaderType.CONFIG }
+    const { answer } = yield* propose(session, peer, call, "").pipe(failing("error endorsing GetConfigBlock: "))
+    const { message = "", payload = new Uint8Array(), status = 0 } = answer.response ?? {}
+    if (status !== 0 && status !== 200) return yield* failed(`error bad proposal response ${status}: ${message}`)
+    return yield* Effect.try({
+      try: () => common.Block.decode(payload),
+      catch: (error) => failed(`error unmarshaling config block: ${String(error)}`)
+    })
+  })
+
+/** The orderer addresses in the channel's configuration. */
 const ordererEndpoints = (
   session: Session,
   peer: ChaincodePeer,
   channelId: string
 ): Effect.Effect<ReadonlyArray<string>, CommandFailed> =>
   Effect.gen(function* () {
-    const call = { ...system.getConfigBlock(channelId), type: common.HeaderType.CONFIG }
-    const { answer } = yield* propose(session, peer, call, "").pipe(failing("error endorsing GetConfigBlock: "))
-    const { message = "", payload = new Uint8Array(), status = 0 } = answer.response ?? {}
-    if (status !== 0 && status !== 200) return yield* failed(`error bad proposal response ${status}: ${message}`)
-    const block = yield* Effect.try({
-      try: () => common.Block.decode(payload),
-      catch: (error) => failed(`error unmarshaling config block: ${String(error)}`)
-    })
+    const block = yield* configBlock(session, peer, channelId)
     const bundle = yield* Effect.mapError(Bundle.fromBlock(block), (error) =>
       failed(`error loading config block: ${error.message}`)
     )

@@ -19,6 +19,7 @@ import {
 import type { Channel } from "../../../transport/index.js"
 import { protos } from "../../../wire/index.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
+import { explainAccess, explainEndorsements, explaining } from "../explain.js"
 import { byteList, proposalResponseText, responseText } from "../goText.js"
 import { send } from "../orderer.js"
 import type { Command, Session } from "../Session.js"
@@ -65,12 +66,14 @@ const deploy =
         ...(collections === undefined ? {} : { collections })
       })
       const [peer] = clients.peers
-      const { answer, proposal } = yield* propose(session, peer, call, channelId).pipe(
-        failing("error endorsing chaincode: ")
-      )
-      const answers = [{ address: peer.channel.address, response: answer }]
-      const prefix = "could not assemble transaction, err "
-      yield* send(orderer, yield* assemble(proposal, answers, session.signer, prefix))
+      yield* Effect.gen(function* () {
+        const { answer, proposal } = yield* propose(session, peer, call, channelId).pipe(
+          failing("error endorsing chaincode: ")
+        )
+        const answers = [{ address: peer.channel.address, response: answer }]
+        const prefix = "could not assemble transaction, err "
+        yield* send(orderer, yield* assemble(proposal, answers, session.signer, prefix))
+      }).pipe(explaining(session, explainAccess(session, peer, channelId)))
     })
 
 export const instantiate = deploy("instantiate")
@@ -191,14 +194,34 @@ const actionOf = ({ payload }: protos.ProposalResponse): Effect.Effect<protos.Re
     return (yield* reading("chaincode action", () => protos.ChaincodeAction.decode(extension))).response
   })
 
+/** With `--explain`: tells beforehand that the transaction will not be valid for its endorsements. */
+const warnOfPolicy = (
+  session: Session,
+  { peers: [peer] }: Clients,
+  channelId: string,
+  answers: ReadonlyArray<Answer>
+): Effect.Effect<void> => {
+  const { flags, io } = session
+  if (!flags.is("explain")) return Effect.void
+  const responses = answers.map(({ response }) => response)
+  return explainEndorsements(session, peer, channelId, flags.text("name"), responses).pipe(
+    Effect.catchAll(({ text }) => Effect.succeed([`the endorsements cannot be judged: ${text}`])),
+    Effect.map((lines = []) => io.stderr(lines.map((line) => `${line}\n`).join("")))
+  )
+}
+
 export const invoke: Command = (session) =>
   Effect.gen(function* () {
     const channelId = yield* channelOf(session)
     const clients = yield* connectPeers(session, "invoke", channelId)
     const orderer = yield* connectOrderer(session, clients, channelId)
-    const endorsed = yield* proposeToAll(session, clients, channelId, "invoke")
+    const access = explaining(session, explainAccess(session, clients.peers[0], channelId))
+    const endorsed = yield* access(proposeToAll(session, clients, channelId, "invoke"))
     const { first } = endorsed
-    if ((first.response?.status ?? 0) < ERROR_THRESHOLD) yield* order(session, clients, orderer, channelId, endorsed)
+    if ((first.response?.status ?? 0) < ERROR_THRESHOLD) {
+      yield* warnOfPolicy(session, clients, channelId, endorsed.answers)
+      yield* access(order(session, clients, orderer, channelId, endorsed))
+    }
     const result = yield* actionOf(first)
     if (first.endorsement === undefined)
       return yield* failed(`endorsement failure during invoke. response: ${responseText(first.response)}`)
@@ -211,7 +234,9 @@ export const query: Command = (session) =>
     const { flags, io } = session
     const channelId = yield* channelOf(session)
     const clients = yield* connectPeers(session, "query", channelId)
-    const { first } = yield* proposeToAll(session, clients, channelId, "query")
+    const { first } = yield* proposeToAll(session, clients, channelId, "query").pipe(
+      explaining(session, explainAccess(session, clients.peers[0], channelId))
+    )
     if (first.endorsement === undefined)
       return yield* failed(`endorsement failure during query. response: ${responseText(first.response)}`)
     const payload = first.response?.payload ?? new Uint8Array()

@@ -7,6 +7,7 @@ import { lastConfigIndex } from "../../../wire/block.js"
 import { common, protos } from "../../../wire/index.js"
 import { readBytes, writeBytes } from "../CliIo.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
+import { explaining, explainUpdate, signersOf } from "../explain.js"
 import { broadcaster, send } from "../orderer.js"
 import type { Command, Session } from "../Session.js"
 import { type FetchedBlock, readBlock } from "./blocks.js"
@@ -44,7 +45,12 @@ export const create: Command = (session) =>
     const node = yield* ordererDeliver(session)
     const envelope = file === "" ? creationFromDefaults(session, channelId) : readConfigTx(session, file)
     const signed = yield* checkAndSign(session, yield* envelope, channelId)
-    yield* send(yield* broadcaster(session, flags.text("orderer")), signed.envelope)
+    yield* send(yield* broadcaster(session, flags.text("orderer")), signed.envelope).pipe(
+      explaining(
+        session,
+        Effect.sync(() => signersOf(session, signed.envelope))
+      )
+    )
     const block = yield* firstBlock(session, node, channelId)
     const output = flags.text("outputBlock")
     yield* writeBytes(io, output === "" ? `${channelId}.block` : output, block, BLOCK_MODE)
@@ -162,6 +168,7 @@ export const signconfigtx: Command = (session) =>
     yield* log.at("InitCmdFactory").info("Endorser and orderer connections initialized")
     const { envelope } = yield* checkAndSign(session, yield* readConfigTx(session, file), "")
     yield* writeBytes(session.io, file, envelope, TX_MODE)
+    if (session.flags.is("explain")) for (const line of signersOf(session, envelope)) session.io.stderr(`${line}\n`)
   })
 
 export const update: Command = (session) =>
@@ -174,6 +181,8 @@ export const update: Command = (session) =>
     yield* Effect.scoped(ordererDeliver(session))
     const { envelope } = yield* checkAndSign(session, yield* readConfigTx(session, file), channelId)
     const orderer = yield* broadcaster(session, flags.text("orderer"), "Error getting broadcast client: ")
-    yield* send(orderer, envelope)
+    yield* send(orderer, envelope).pipe(
+      explaining(session, explainUpdate(session, ordererDeliver(session), channelId, envelope))
+    )
     yield* log.at("update").info("Successfully submitted channel update")
   })
