@@ -1,13 +1,18 @@
 /** Identities and blocks of the recorded network, judged as gossip asks for it. */
+import { readdirSync, readFileSync } from "node:fs"
 import * as Either from "effect/Either"
 import { beforeAll, describe, expect, it } from "vitest"
-import type { Bundle } from "../../../src/channelconfig/index.js"
+import { Bundle } from "../../../src/channelconfig/index.js"
+import { decodePemAll } from "../../../src/crypto/pem.js"
+import { generateKey, parsePrivateKeyPem } from "../../../src/crypto/privateKey.js"
+import { IdentityMapper } from "../../../src/gossip/identity/index.js"
 import { connMessage, maxFields, type SecurityShape, verifyMessage } from "../../../src/gossip/index.js"
 import type { LocalMspService } from "../../../src/msp/index.js"
 import { makeSecurity } from "../../../src/peer/gossip/security.js"
 import { sha256, toHex, utf8 } from "../../../src/wire/bytes.js"
 import { common, msp } from "../../../src/wire/index.js"
-import { blockName, bytesOf, firstBundle, mspOf, nodeFolder, outcome } from "../support.js"
+import { crl, Holder } from "../../msp/support.js"
+import { blockName, bytesOf, chainA, firstBundle, mspOf, nodeFolder, outcome } from "../support.js"
 
 let org1: LocalMspService
 let peer1: LocalMspService
@@ -123,6 +128,55 @@ describe("identities", () => {
       /must be different/
     )
   })
+})
+
+/** The channel's first configuration with these certificates of Org2 revoked. */
+const revoking = (revoked: ReadonlyArray<Holder>): Bundle => {
+  const folder = `${chainA}crypto-config/peerOrganizations/org2.example.com/ca`
+  const read = (end: string) => readFileSync(`${folder}/${readdirSync(folder).find((name) => name.endsWith(end))}`)
+  const key = Either.getOrThrow(parsePrivateKeyPem(read("_sk")))
+  if (!("curve" in key)) throw new Error("not an ECDSA key")
+  const authority = new Holder(key, decodePemAll(read("-cert.pem"))[0]?.bytes ?? new Uint8Array())
+  const { config } = firstBundle()
+  const group = config.channelGroup
+  const application = group?.groups.get("Application")
+  const org = [...(application?.groups ?? [])].find(([name]) => name.startsWith("Org2"))
+  if (group === undefined || application === undefined || org === undefined) throw new Error("no Org2")
+  const [name, org2Group] = org
+  const value = org2Group.values.get("MSP")
+  const mspConfig = msp.MSPConfig.decode(value?.value ?? new Uint8Array())
+  const fabric = msp.FabricMSPConfig.decode(mspConfig.config)
+  const withList = msp.FabricMSPConfig.encode({ ...fabric, revocationList: [crl(authority, revoked)] })
+  const values = new Map(org2Group.values).set("MSP", {
+    ...common.ConfigValue.create(value),
+    value: msp.MSPConfig.encode({ ...mspConfig, config: withList })
+  })
+  const groups = new Map(application.groups).set(name, { ...org2Group, values })
+  const channelGroup = { ...group, groups: new Map(group.groups).set("Application", { ...application, groups }) }
+  return Either.getOrThrowWith(Bundle.fromConfig("mychannel", { ...config, channelGroup }), (e) => new Error(e.message))
+}
+
+it("acceptance 26: an identity that a configuration revokes leaves the mapper, and those who keep its things are told", () => {
+  join()
+  const { serialized } = org2.signer
+  const pkiId = security.pkiIdOf(serialized) ?? message
+  const timers = { now: Date.now, monotonic: () => 0, nanos: () => 0n, after: () => () => {}, every: () => () => {} }
+  const mapper = Either.getOrThrowWith(IdentityMapper.make({ security, timers }), (e) => new Error(e.message))
+  expect(outcome(mapper.put(pkiId, serialized))).toBe("ok")
+  const removed: Array<string> = []
+  mapper.onRemoved(({ org }) => removed.push(org))
+  joined.set("mychannel", revoking([]))
+  mapper.suspect(() => true)
+  expect(removed).toEqual([])
+  const { idBytes } = msp.SerializedIdentity.decode(serialized)
+  const certificate = decodePemAll(idBytes)[0]?.bytes ?? new Uint8Array()
+  joined.set("mychannel", revoking([new Holder(generateKey(), certificate)]))
+  mapper.suspect(() => true)
+  expect(removed).toEqual(["Org2MSP"])
+  expect(outcome(mapper.put(pkiId, serialized))).toMatch(/^failed classifying identity: .*No MSP found able to do that/)
+  expect(outcome(mapper.verify(pkiId, org2.signer.sign(message), message))).toBe("PKIID wasn't found")
+  expect(mapper.size).toBe(1)
+  mapper.stop()
 })
 
 describe("blocks", () => {
