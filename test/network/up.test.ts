@@ -38,6 +38,8 @@ const chaincode = "asset-transfer"
 describe("a network in the foreground", () => {
   const dir = at("plain")
   let command: Command
+  /** A transaction that came too late. */
+  let conflicting = ""
   beforeAll(async () => {
     command = up("--free-ports", "--dir", dir)
     await command.event(isUp)
@@ -144,6 +146,41 @@ describe("a network in the foreground", () => {
     })
   })
 
+  it("tells why a transaction and a proposal were refused", async () => {
+    conflicting = await withNetwork(dir, async (channel) => {
+      const contract = channel.getContract(chaincode)
+      // both read what either writes; in one block only one of them is valid
+      for (let round = 0; ; round += 1) {
+        const both = ["x", "y"].map((owner) => ({ owner, made: contract.createTransaction("TransferAsset") }))
+        const ended = await Promise.allSettled(
+          both.map(({ made, owner }) => made.submit("parallel0", `${owner}${round}`))
+        )
+        const lost = both.find((_, i) => ended[i]?.status === "rejected")
+        if (lost !== undefined) return lost.made.getTransactionId()
+      }
+    })
+    const told = await network("explain", "--dir", dir, conflicting)
+    expect([told.code, told.stderr]).toEqual([0, ""])
+    expect(told.stdout).toMatch(
+      /^peer0\.org1\.example\.com:\n {2}in channel mychannel: MVCC_READ_CONFLICT, transaction \d+ of block \d+\n {2}refused by check "read conflict"/
+    )
+    expect(told.stdout).toMatch(/namespace asset-transfer, key "parallel0"\n {4}expected version \d+:\d+, found /)
+
+    const proposal = await withNetwork(dir, async (channel) => {
+      const made = channel.getContract(chaincode).createTransaction("Fail")
+      await expect(made.submit("no luck")).rejects.toThrow("no luck")
+      return made.getTransactionId()
+    })
+    const answer = await network("explain", "--dir", dir, "--json", proposal)
+    expect(json(answer)).toMatchObject({
+      event: "explain",
+      peer: "peer0.org1.example.com",
+      answer: { committed: [], refusals: [{ check: "simulation", reason: expect.stringContaining("no luck") }] }
+    })
+    const nobody = await network("explain", "--dir", dir, "nope")
+    expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining("no peer knows transaction nope")])
+  })
+
   it("answers a command that cannot be done with one line and 1", async () => {
     const { ports } = JSON.parse(readFileSync(join(dir, "network.json"), "utf8"))
     const refused: ReadonlyArray<readonly [RegExp, ReadonlyArray<string>]> = [
@@ -172,6 +209,10 @@ describe("a network in the foreground", () => {
     const stopped = command.events().filter(({ event }) => event === "stopped")
     expect(stopped.map(({ node }) => node)).toEqual(["peer0.org1.example.com", "orderer.example.com"])
     expect(JSON.parse(readFileSync(join(dir, "network.json"), "utf8"))).toMatchObject({ pids: {} })
+    // now the ledger is asked
+    const told = await network("explain", "--dir", dir, conflicting)
+    expect([told.code, told.stderr]).toEqual([0, ""])
+    expect(told.stdout).toMatch(/: MVCC_READ_CONFLICT, transaction \d+ of block \d+\n.*\n.*\n.*\n? *.*key "parallel0"/)
     const query = await network("query", "--dir", dir, "ReadAsset", "sdk1")
     expect(query.code).toBe(1)
     expect(query.stderr.trimEnd().split("\n")).toHaveLength(1)

@@ -20,16 +20,16 @@ export interface Place {
   readonly dir: string | undefined
 }
 
-const folderOf = ({ cwd, dir }: Place): string => resolve(cwd, dir ?? "network")
+export const folderOf = ({ cwd, dir }: Place): string => resolve(cwd, dir ?? "network")
 
-const requireState = (dir: string): Effect.Effect<NetworkState, NetworkRefused> =>
+export const requireState = (dir: string): Effect.Effect<NetworkState, NetworkRefused> =>
   Effect.flatMap(readState(dir), (state) =>
     state === undefined
       ? new NetworkRefused({ reason: `there is no network in ${dir}`, remedy: "make one with `up`" })
       : Effect.succeed(state)
   )
 
-const specOf = (dir: string, state: NetworkState): NetworkSpec => ({ ...state, dir, chaincodes: [] })
+export const specOf = (dir: string, state: NetworkState): NetworkSpec => ({ ...state, dir, chaincodes: [] })
 
 // ---- down, clean, status -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Operations } from "../../operations/index.js"
 import { stage } from "../../runtime/Stage.js"
-import { codeName, type Refusal } from "../../validation/index.js"
+import { codeName, type Refusal, refusalLines } from "../../validation/index.js"
 import { ChannelTable, type PeerChannel } from "../channels/ChannelTable.js"
 import { PeerConfig } from "../PeerConfig.js"
 import { Refusals } from "../refusals/index.js"
@@ -42,8 +42,8 @@ interface Answer {
     readonly position: number
     readonly code: string
   }>
-  /** Causes still in memory, the oldest first. */
-  readonly refusals: ReadonlyArray<Refusal>
+  /** Causes still in memory, the oldest first; `lines` are for people. */
+  readonly refusals: ReadonlyArray<Refusal & { readonly lines: ReadonlyArray<string> }>
 }
 
 /** Serves the page. */
@@ -61,7 +61,8 @@ export const pageLayer = Layer.scopedDiscard(
         const channel = query.get("channel") ?? undefined
         const channels = (channel === undefined ? list() : [channel]).flatMap((id) => get(id) ?? [])
         const places = (yield* Effect.forEach(channels, (one) => committed(one, txId))).flat()
-        const body: Answer = { txId, committed: places, refusals: find(txId, channel) }
+        const refusals = find(txId, channel).map((refusal) => ({ ...refusal, lines: refusalLines(refusal) }))
+        const body: Answer = { txId, committed: places, refusals }
         return { status: places.length + body.refusals.length === 0 ? 404 : 200, body }
       })
     )
