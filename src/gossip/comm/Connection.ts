@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   readonly log: SyncLog
   /** Hands a message to those who asked for it; an Effect given back holds back the ones behind it. */
   readonly dispatch: (message: ReceivedMessage) => Effect.Effect<void> | undefined
+  /** Nothing more comes; what came is still handed out, and nothing should be sent here any more. */
+  readonly ended: (connection: Connection) => void
   /** A write failed: the remote is presumed dead. */
   readonly broken: (connection: Connection, reason: string) => void
 }
@@ -40,6 +42,7 @@ export class Connection {
   private readonly inbox: Line<{ readonly bytes: number; readonly message: SignedGossipMessage }>
   private readonly over = Deferred.unsafeMake<void>(FiberId.none)
   private isClosed = false
+  private hasEnded = false
 
   constructor(
     readonly info: ConnectionInfo,
@@ -117,7 +120,13 @@ export class Connection {
     })
     return Effect.iterate(true, { while: (open) => open, body: () => step }).pipe(
       Effect.asVoid,
-      Effect.ensuring(Effect.sync(() => this.inbox.finish()))
+      Effect.ensuring(
+        Effect.sync(() => {
+          this.hasEnded = true
+          this.inbox.finish()
+          this.options.ended(this)
+        })
+      )
     )
   }
 
@@ -131,7 +140,12 @@ export class Connection {
       )
     })
     return Effect.iterate(true, { while: (open) => open, body: () => step }).pipe(
-      Effect.catchAll(({ message }) => Effect.sync(() => this.options.broken(this, message))),
+      Effect.catchAll(({ message }) =>
+        Effect.sync(() => {
+          // a remote that has gone is no news; what it sent before is still being handed out
+          if (!this.hasEnded) this.options.broken(this, message)
+        })
+      ),
       Effect.asVoid
     )
   }

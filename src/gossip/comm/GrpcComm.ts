@@ -130,6 +130,7 @@ export const make = (
       metrics,
       log: logger,
       dispatch: (message: ReceivedMessage) => (acks.intercept(message) ? undefined : subscribers.dispatch(message)),
+      ended: (connection: Connection): void => store.remove(connection),
       broken: (connection: Connection, reason: string): void => {
         if (connection.closed) return
         logger.warning(`${connection.info.endpoint} isn't responsive: ${reason}`)

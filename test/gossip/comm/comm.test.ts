@@ -529,6 +529,30 @@ describe("subscribers", () => {
       })
     ))
 
+  it("hear a remote that says no more to its last message, while nothing is sent to it any more", () =>
+    run(
+      Effect.gen(function* () {
+        const target = yield* peer()
+        const gate = yield* Deferred.make<void>()
+        const handled: Array<string> = []
+        target.comm.subscribe(
+          () => true,
+          (m) => Effect.tap(Deferred.await(gate), () => Effect.sync(() => handled.push(textOf(m))))
+        )
+        const client = yield* joined(target)
+        for (const text of ["1", "2", "3"]) yield* client.send(unsigned(textMessage(text)))
+        yield* until(() => target.received.length === 1)
+        expect(target.comm.diagnosis.connections()).toBe(1)
+        yield* client.stream.end
+        yield* until(() => target.comm.diagnosis.connections() === 0)
+        expect(handled).toEqual([])
+        yield* Deferred.succeed(gate, undefined)
+        expect(yield* client.ending).toBe("EOF")
+        expect(handled).toEqual(["1", "2", "3"])
+        expect(target.dead).toHaveLength(0)
+      })
+    ))
+
   it("harm nobody when they fail, and hear no more once they have left", () =>
     run(
       Effect.gen(function* () {

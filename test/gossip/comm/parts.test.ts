@@ -85,6 +85,7 @@ const connectionTo = (pkiId: Uint8Array, dialled?: string): Connection =>
       metrics: { sent: () => {}, received: () => {}, overflowed: () => {} },
       log,
       dispatch: () => undefined,
+      ended: () => {},
       broken: () => {}
     }
   )
