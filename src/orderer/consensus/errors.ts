@@ -12,9 +12,11 @@ export class NotReady extends Data.TaggedError("NotReady")<{ readonly detail: st
 export class ConsenterUnknown extends Data.TaggedError("ConsenterUnknown")<{
   readonly channelId: string
   readonly type: string
+  /** Those that it has. */
+  readonly known: ReadonlyArray<string>
 }> {
   override get message() {
-    return `Error retrieving consenter of type: ${this.type}`
+    return `Error retrieving consenter of type: ${this.type} (channel ${this.channelId} asks for it, this orderer has ${this.known.join(" and ")})`
   }
 }
 

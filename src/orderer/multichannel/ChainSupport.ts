@@ -133,7 +133,7 @@ export const makeChainSupport = (
     const type = ordererOf(bundle).consensusType
     const consenter = consenters.get(type)
     if (consenter === undefined) {
-      return yield* new ConsenterUnknown({ channelId, type })
+      return yield* new ConsenterUnknown({ channelId, type, known: [...consenters.keys()] })
     }
     const chain = yield* consenter.chain(
       {

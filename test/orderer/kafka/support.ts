@@ -13,7 +13,7 @@ import { makeKafkaConsenter } from "../../../src/orderer/consensus/kafka/KafkaCo
 import * as Log from "../../../src/runtime/Log.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import { common, orderer } from "../../../src/wire/index.js"
-import { newBlock } from "../../../src/wire/protoutil.js"
+import { genesisWith } from "../support/genesis.js"
 import {
   broadcastOne,
   chainA,
@@ -24,7 +24,7 @@ import {
   signerOf,
   startNode
 } from "../support/node.js"
-import { batchSize, build, draftOf, envelopeOf, groupOf, setValue, updateOf } from "../support/updates.js"
+import { batchSize, envelopeOf, groupOf, setValue, updateOf } from "../support/updates.js"
 
 // ---- Genesis -------------------------------------------------------------------------------------------------------
 
@@ -39,29 +39,18 @@ export interface GenesisOptions {
 }
 
 /** The recorded genesis block of a Kafka channel with another name, brokers and batches. */
-export const genesis = (options: GenesisOptions): Uint8Array => {
-  const block = common.Block.decode(fs.readFileSync(path.join(chainA, "genesis-kafka.block")))
-  const envelope = common.Envelope.decode(block.data?.data[0] ?? new Uint8Array())
-  const payload = common.Payload.decode(envelope.payload)
-  const header = common.ChannelHeader.decode(payload.header?.channelHeader ?? new Uint8Array())
-  const { config } = common.ConfigEnvelope.decode(payload.data)
-  const draft = draftOf(config?.channelGroup ?? common.ConfigGroup.create())
-  const section = groupOf(draft, "Orderer")
-  setValue(section, "KafkaBrokers", orderer.KafkaBrokers.encode({ brokers: [...options.brokers] }))
-  setValue(section, "BatchSize", batchSize(options.count ?? 10))
-  setValue(section, "BatchTimeout", orderer.BatchTimeout.encode({ timeout: options.timeout ?? "300ms" }))
-  if (options.resubmission === false) for (const each of [draft, section]) each.values.delete("Capabilities")
-  const channelHeader = common.ChannelHeader.encode({ ...header, channelId: options.channelId })
-  const made = common.Envelope.encode({
-    ...envelope,
-    payload: common.Payload.encode({
-      header: { channelHeader, signatureHeader: payload.header?.signatureHeader ?? new Uint8Array() },
-      data: common.ConfigEnvelope.encode({ config: { sequence: 0n, channelGroup: build(draft) } })
-    })
-  })
-  const first = newBlock(0n, new Uint8Array(), [made])
-  return common.Block.encode({ ...first, metadata: block.metadata })
-}
+export const genesis = (options: GenesisOptions): Uint8Array =>
+  genesisWith(
+    (root) => {
+      const section = groupOf(root, "Orderer")
+      setValue(section, "KafkaBrokers", orderer.KafkaBrokers.encode({ brokers: [...options.brokers] }))
+      setValue(section, "BatchSize", batchSize(options.count ?? 10))
+      setValue(section, "BatchTimeout", orderer.BatchTimeout.encode({ timeout: options.timeout ?? "300ms" }))
+      if (options.resubmission === false) for (const each of [root, section]) each.values.delete("Capabilities")
+    },
+    options.channelId,
+    "genesis-kafka.block"
+  )
 
 /** A name that no other test has: the channel's and its topic's. */
 export const freshName = (prefix: string): string => `${prefix}-${randomBytes(4).toString("hex")}`
