@@ -72,6 +72,28 @@ describe("who is served", () => {
     expect(await ask("GetStatus", request({}, { signer: user }))).toBe("access denied")
     expect(await ask("GetStatus", request({}, { signer: await person("Org2MSP", "Admin") }))).toBe("access denied")
   })
+  test.each([
+    "GetStatus",
+    "StartServer",
+    "GetModuleLogLevel",
+    "SetModuleLogLevel",
+    "RevertLogLevels",
+    "GetLogSpec",
+    "SetLogSpec"
+  ] as const)("%s: nobody else, however well the request is made, and nothing changes", async (method) => {
+    const ask = node()
+    const operation = method.includes("Module")
+      ? { logReq: { logModule: "gossip", logLevel: "debug" } }
+      : { logSpecReq: { logSpec: "debug" } }
+    const others = [user, await person("Org2MSP", "Admin"), await person("OrdererMSP", "Admin")]
+    for (const signer of others) expect(await ask(method, request(operation, { signer }))).toBe("access denied")
+    expect(await ask(method, request(operation, { age: 16 * 60_000 }))).toBe("access denied")
+    expect(await ask(method, request(operation, { type: common.HeaderType.MESSAGE }))).toBe(
+      "bad request: invalid type MESSAGE, expected PEER_ADMIN_OPERATION"
+    )
+    expect(log.specText).toBe("info")
+    expect(typeof (await ask(method, request(operation)))).not.toBe("string")
+  })
   test("within 15 minutes either way", async () => {
     const ask = node()
     for (const age of [16, -16].map((minutes) => minutes * 60_000))

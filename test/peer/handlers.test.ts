@@ -1,5 +1,5 @@
 /** Filters, decorators and plugins: the built-in ones, and those of JavaScript modules. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -11,9 +11,10 @@ import { decorate } from "../../src/peer/endorser/decorators.js"
 import { expirationCheck } from "../../src/peer/endorser/filters.js"
 import { PluginEndorser } from "../../src/peer/endorser/plugins.js"
 import { makeHandlers } from "../../src/peer/handlers/Library.js"
-import { protos } from "../../src/wire/index.js"
+import { checkTransaction, openTransaction, type PluginInput } from "../../src/validation/index.js"
+import { common, protos } from "../../src/wire/index.js"
 import { concatBytes, toHex, utf8 } from "../../src/wire/protoutil.js"
-import { person, signedProposal } from "./support.js"
+import { bytesOf, chainA, firstBundle, person, signedProposal } from "./support.js"
 
 let signer: Signer
 let folder: string
@@ -35,6 +36,36 @@ const module = (name: string, text: string): string => {
   const path = join(folder, name)
   writeFileSync(path, text)
   return path
+}
+/** What a validation plugin gets: a recorded transaction in an empty state. */
+const pluginInput = (): PluginInput => {
+  for (const name of readdirSync(join(chainA, "blocks")).sort())
+    for (const entry of common.Block.decode(bytesOf(`blocks/${name}`)).data?.data ?? []) {
+      const opened = openTransaction(entry)
+      const transaction = Either.flatMap(opened, checkTransaction)
+      if (Either.isLeft(opened) || Either.isLeft(transaction) || transaction.right._tag !== "Endorser") continue
+      return {
+        channel: "ch",
+        block: 1n,
+        position: 0,
+        namespace: "cc",
+        policy: new Uint8Array(),
+        opened: opened.right,
+        parts: transaction.right.parts,
+        sets: [],
+        endorsements: [],
+        capabilities: firstBundle().application?.capabilities ?? expect.fail("no application"),
+        state: {
+          getState: () => undefined,
+          getStateMetadata: () => new Map(),
+          getPrivateDataMetadataByHash: () => undefined
+        },
+        evaluate: () => undefined,
+        parameterUpdated: () => false,
+        verify: () => true
+      }
+    }
+  return expect.fail("the recorded chain has no transaction")
 }
 const call = () => signedProposal({ channelId: "mychannel", chaincode: "cc", args: ["x"], signer })
 
@@ -128,6 +159,45 @@ describe("modules", () => {
     expect(Buffer.from(first.payload).toString()).toBe("p+")
     expect(Buffer.from(first.endorsement.signature).toString()).toMatch(/^a/)
     expect(Buffer.from((await on("b")).endorsement.signature).toString()).toMatch(/^b/)
+  })
+  test("a validation plugin: passes, refuses, or stops the channel; one instance per channel", async () => {
+    const library = module(
+      "validate.mjs",
+      `export const NewPluginFactory = () => (channel) => {
+         let calls = 0
+         return {
+           validate: async ({ namespace }) => {
+             calls += 1
+             if (namespace === "refused") throw new Error(channel + " call " + calls)
+             if (namespace === "stopped") throw Object.assign(new Error("the disk is full"), { name: "ExecutionFailure" })
+           }
+         }
+       }`
+    )
+    const { validators } = await made({ validators: new Map([["mine", { name: "mine", library }]]) })
+    const factory = validators.get("mine") ?? expect.fail("not loaded")
+    const verdict = (plugin: ReturnType<typeof factory>, namespace: string) =>
+      Effect.runPromise(
+        Effect.match(plugin.validate({ ...pluginInput(), namespace }), {
+          onSuccess: () => "valid",
+          onFailure: (failure) => `${failure._tag}: ${failure.message}`
+        })
+      )
+    const [one, two] = [factory("one"), factory("two")]
+    expect(await verdict(one, "cc")).toBe("valid")
+    expect(await verdict(one, "refused")).toBe("PolicyFailure: one call 2")
+    expect(await verdict(two, "refused")).toBe("PolicyFailure: two call 1")
+    expect(await verdict(two, "stopped")).toBe("ExecutionFailure: the disk is full")
+  })
+  test.each([
+    ["a factory that throws", "() => { throw new Error('no state') }", "no state"],
+    ["no plugin", "() => ({})", "Constructor method NewPluginFactory does not match expected definition"]
+  ])("a validation plugin with %s", async (name, factory, text) => {
+    const library = module(`${name}.mjs`, `export const NewPluginFactory = () => ${factory}`)
+    const { validators } = await made({ validators: new Map([["mine", { name: "mine", library }]]) })
+    const plugin = validators.get("mine")?.("ch") ?? expect.fail("not loaded")
+    const failure = await Effect.runPromise(Effect.flip(plugin.validate(pluginInput())))
+    expect(failure.message).toBe(text)
   })
   test.each([
     ["missing.mjs", undefined, /^Could not find plugin at path .*missing\.mjs: /],
