@@ -244,4 +244,17 @@ describe("private data", () => {
     expect(await missing(late, "brief")).toEqual([])
     expect(network.holds(late, "short-lived")).toBe(false)
   })
+
+  it("written before an organisation belonged to its collection comes to it by reconciliation", async () => {
+    const widened = collections.map((one) => (one.name === "one" ? { ...one, policy: everyone } : one))
+    expect(network.holds(other, "secret-of-one-1")).toBe(false)
+    await network.deploy({ name: "vault", version: "2.0", collections: widened }, client)
+    await level([a, b, other])
+    await until("the old values", async () => {
+      return (
+        [await value(other, "one", "k1"), await value(other, "one", "k3")].join() === "secret-of-one-1,secret-of-one-3"
+      )
+    })
+    expect(await missing(other, "one")).toEqual([])
+  })
 })

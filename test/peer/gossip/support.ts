@@ -58,7 +58,7 @@ const chaincodeFolder = (dir: string): string => {
 }
 
 /** Times for tests: an election in half a second, a dead peer in seconds. */
-const times: Readonly<Record<string, string>> = {
+export const times: Readonly<Record<string, string>> = {
   CORE_PEER_GOSSIP_USELEADERELECTION: "true",
   CORE_PEER_GOSSIP_ORGLEADER: "false",
   CORE_PEER_GOSSIP_ELECTION_MEMBERSHIPSAMPLEINTERVAL: "200ms",
