@@ -23,7 +23,7 @@ const { metafile } = await build({
   platform: "node",
   format: "esm",
   target: "node20",
-  external: ["lmdb", "kafkajs", "@datadog/pprof"],
+  external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
   // packages of the older kind ask for `require`
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'

@@ -22,7 +22,7 @@ export const buildProgram = (): Promise<unknown> =>
     platform: "node",
     format: "esm",
     target: "node20",
-    external: ["lmdb", "kafkajs", "@datadog/pprof"],
+    external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
     },
