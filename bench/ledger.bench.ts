@@ -4,66 +4,20 @@
  * keys). One JSON line per case: throughput, latency, CPU per operation, memory. Read beside other rows of the same run
  * only: the disk decides most of it.
  */
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import { build } from "esbuild"
 import { openFileBlockStore } from "../src/ledger/blockstore/index.js"
 import { makeLedgerProvider, type PeerLedgerShape } from "../src/ledger/peer/index.js"
-import { RWSetBuilder } from "../src/ledger/rwset/index.js"
-import { common, protos } from "../src/wire/index.js"
+import { common } from "../src/wire/index.js"
 import { EMPTY, newBlock } from "../src/wire/protoutil.js"
 
+import { commitBlocks, endorserTx, genesis, memory, pointReads, rss } from "./support/ledgerLoad.js"
+
 const long = process.env.FABRIC_EFFECT_LONG === "1"
-
-const envelope = (type: number, txId: string, data: Uint8Array): Uint8Array =>
-  common.Envelope.encode({
-    payload: common.Payload.encode({
-      header: {
-        channelHeader: common.ChannelHeader.encode({ type, channelId: "ch", txId }),
-        signatureHeader: common.SignatureHeader.encode({ creator: Buffer.alloc(800, 1), nonce: Buffer.alloc(24, 2) })
-      },
-      data
-    }),
-    signature: Buffer.alloc(71, 3)
-  })
-
-/** An endorser transaction of the usual size: one read, `writes` writes of 100 bytes, room for two endorsements. */
-const endorserTx = (txId: string, keys: ReadonlyArray<string>): Uint8Array => {
-  const builder = new RWSetBuilder()
-  builder.addRead("lscc", "cc", undefined)
-  for (const key of keys) builder.addWrite("cc", key, Buffer.alloc(100, 4))
-  return envelope(
-    common.HeaderType.ENDORSER_TRANSACTION,
-    txId,
-    protos.Transaction.encode({
-      actions: [
-        {
-          payload: protos.ChaincodeActionPayload.encode({
-            chaincodeProposalPayload: Buffer.alloc(200, 5),
-            action: {
-              proposalResponsePayload: protos.ProposalResponsePayload.encode({
-                extension: protos.ChaincodeAction.encode({
-                  results: builder.results().public,
-                  chaincodeId: { name: "cc", version: "1" }
-                })
-              }),
-              endorsements: [1, 2].map((n) => ({ endorser: Buffer.alloc(800, n), signature: Buffer.alloc(71, n) }))
-            }
-          })
-        }
-      ]
-    })
-  )
-}
-
-const genesis = common.Block.encode(
-  newBlock(0n, EMPTY, [
-    envelope(common.HeaderType.CONFIG, "", common.ConfigEnvelope.encode({ config: { channelGroup: {} } }))
-  ])
-)
-
-const rss = () => Math.round(process.memoryUsage.rss() / 1024 / 1024)
 
 interface Row {
   readonly operations: number
@@ -90,46 +44,9 @@ const measure = <E>(name: string, run: Effect.Effect<Row, E>): Effect.Effect<voi
         usEach: Number(((ms * 1000) / operations).toFixed(2)),
         cpuUsEach: Number(((cpuUs ?? user + system) / operations).toFixed(2)),
         ...(sorted.length === 0 ? {} : { p50Ms: at(0.5), p99Ms: at(0.99) }),
-        rssMiB: rss()
+        ...memory()
       })
     )
-  })
-
-let serial = 0
-const commitBlocks = (
-  ledger: PeerLedgerShape,
-  blocks: number,
-  txs: number,
-  keyOf: (n: number) => ReadonlyArray<string>
-) =>
-  Effect.gen(function* () {
-    const latencies: Array<number> = []
-    let cpuUs = 0
-    for (let b = 0; b < blocks; b++) {
-      const envelopes = Array.from({ length: txs }, () => {
-        serial += 1
-        return endorserTx(`tx${serial}`, keyOf(serial))
-      })
-      const block = common.Block.encode(newBlock(ledger.height(), ledger.info().currentBlockHash ?? EMPTY, envelopes))
-      const cpu = process.cpuUsage()
-      const start = performance.now()
-      yield* ledger.commit({ block, codes: new Uint8Array(txs) })
-      latencies.push(performance.now() - start)
-      const { system, user } = process.cpuUsage(cpu)
-      cpuUs += system + user
-    }
-    return { latencies, cpuUs }
-  })
-
-const pointReads = (ledger: PeerLedgerShape, keys: number, count: number) =>
-  Effect.gen(function* () {
-    const executor = yield* ledger.newQueryExecutor
-    let found = 0
-    for (let i = 0; i < count; i++) {
-      if (executor.getState("cc", `key${Math.floor(Math.random() * keys)}`) !== undefined) found += 1
-    }
-    executor.done()
-    return found
   })
 
 const ranges = (ledger: PeerLedgerShape, count: number, length: number) =>
@@ -245,10 +162,11 @@ const program = Effect.scoped(
     )
     yield* ordererStore(path.join(base, "orderer"))
     const sizes = long ? [1000, 1_000_000] : [1000, 20_000]
+    const rootOf = (keys: number) => path.join(base, `ledgers${keys}`)
     for (const keys of sizes) {
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const provider = yield* makeLedgerProvider({ root: path.join(base, `ledgers${keys}`), historyEnabled: true })
+          const provider = yield* makeLedgerProvider({ root: rootOf(keys), historyEnabled: true })
           const ledger = yield* provider.create(genesis)
           yield* measure(
             `fill with ${keys} keys, 10,000 to a block (per key)`,
@@ -259,8 +177,29 @@ const program = Effect.scoped(
         })
       )
     }
+    yield* reopened(
+      base,
+      sizes.flatMap((keys) => [rootOf(keys), String(keys)])
+    )
   })
 )
+
+/** Both ledgers in a process as the product has it: bundled, nothing else in it. */
+const reopened = (base: string, args: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    const outfile = path.join(process.cwd(), "node_modules/.cache/fabric-effect", `${path.basename(base)}.mjs`)
+    await build({
+      entryPoints: ["bench/ledger.reopened.ts"],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      packages: "external",
+      logLevel: "warning"
+    })
+    spawnSync(process.execPath, [outfile, ...args], { stdio: "inherit" })
+    fs.rmSync(outfile)
+  })
 
 Effect.runPromise(program).catch((error: unknown) => {
   console.error(error)

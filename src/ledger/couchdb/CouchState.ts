@@ -186,9 +186,12 @@ export class CouchState {
       const found = yield* readSavepoint(this.metadata)
       const mine = this.state.savepoint()
       if (found?.owner === this.state.owner && mine !== undefined && found.block <= mine) {
-        this.confirmed = found.block
-        // notes cover what is behind: each block leaves one, and none goes before CouchDB has its keys
-        return yield* this.catchUp
+        // each block leaves a note, and none goes before CouchDB has its keys; an older copy of CouchDB lacks more
+        const { fromBlock } = this.state.redo()
+        if (found.block === mine || (fromBlock !== undefined && fromBlock <= found.block + 1n)) {
+          this.confirmed = found.block
+          return yield* this.catchUp
+        }
       }
       if (mine !== undefined) {
         yield* log.info(

@@ -18,8 +18,12 @@ export interface Redo {
   readonly keys: ReadonlyArray<StateKey>
   /** The last note that is in it; undefined: there is none. */
   readonly upTo: bigint | undefined
+  /** The first block that left one of the notes; undefined: none did. */
+  readonly fromBlock: bigint | undefined
 }
 
+/** A note as stored: the block (none for private data that came late) and its keys. */
+type Note = readonly [block: string | null, rows: ReadonlyArray<Row>]
 type Row = readonly [kind: StateKey["kind"], namespace: string, collection: string, key: string]
 
 const numbered = (number: bigint): Buffer => {
@@ -50,10 +54,11 @@ export class RedoLog {
     this.gone = first ?? this.next
   }
 
-  append(batch: Batch, keys: ReadonlyArray<StateKey>): void {
+  append(batch: Batch, block: bigint | undefined, keys: ReadonlyArray<StateKey>): void {
     for (; this.gone < this.doneTo; this.gone++) batch.delete(this.table, numbered(this.gone))
     const rows = keys.map(({ collection, key, kind, namespace }): Row => [kind, namespace, collection, key])
-    batch.put(this.table, numbered(this.next), Buffer.from(JSON.stringify(rows)))
+    const note: Note = [block === undefined ? null : String(block), rows]
+    batch.put(this.table, numbered(this.next), Buffer.from(JSON.stringify(note)))
     this.next += 1n
   }
 
@@ -61,16 +66,18 @@ export class RedoLog {
   open(): Redo {
     const keys = new Map<string, StateKey>()
     let upTo: bigint | undefined
+    let fromBlock: bigint | undefined
     for (const [number, value] of this.entries()) {
       if (number < this.doneTo) continue
       upTo = number
-      const rows: ReadonlyArray<Row> = JSON.parse(Buffer.from(value).toString())
+      const [block, rows]: Note = JSON.parse(Buffer.from(value).toString())
+      if (block !== null) fromBlock ??= BigInt(block)
       for (const row of rows) {
         const [kind, namespace, collection, key] = row
         keys.set(JSON.stringify(row), { kind, namespace, collection, key })
       }
     }
-    return { keys: [...keys.values()], upTo }
+    return { keys: [...keys.values()], upTo, fromBlock }
   }
 
   done(upTo: bigint): void {

@@ -131,7 +131,7 @@ export class StateDb {
       bytes.writeUInt32BE(transactions, 8)
       batch.put(this.meta, savepointKey, bytes)
     }
-    if (touched !== undefined) this.log.append(batch, touched)
+    if (touched !== undefined) this.log.append(batch, savepoint, touched)
   }
 
   /** Forgets everything: the next open builds it again from the blocks. */

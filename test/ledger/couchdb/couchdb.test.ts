@@ -3,7 +3,7 @@
  * latter bookmarks are not proven: it has none.
  */
 import * as Effect from "effect/Effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import type { CouchInstance } from "../../../src/ledger/couchdb/index.js"
 import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
 import { RWSetBuilder } from "../../../src/ledger/rwset/index.js"
@@ -15,6 +15,9 @@ import { cases, documents, others, sizeIndex, sorted } from "../mango/cases.js"
 import { byHand, commitOne, commitTxs, deploy, genesis, query, simulate } from "../peer/chain.js"
 import { inScope, run, tempDir, text, utf8 } from "../support.js"
 import { connect, isReal, type TestServer, testServer, which } from "./server.js"
+
+// PouchDB on a busy machine takes its time
+vi.setConfig({ testTimeout: 120_000 })
 
 const create = (root: string, couchDB: CouchInstance | undefined) =>
   Effect.flatMap(makeLedgerProvider({ root, ...(couchDB === undefined ? {} : { couchDB }) }), (provider) =>

@@ -1,0 +1,47 @@
+/**
+ * Two ledgers that are there, a small and a large one, in a process of their own without a compiler in it: commits and
+ * point reads in turns, so that both meet the same disturbance; what the process holds before and after. Started by
+ * ledger.bench.ts. Arguments: root and number of keys of each.
+ */
+import * as Effect from "effect/Effect"
+import { makeLedgerProvider } from "../src/ledger/peer/index.js"
+import { commitBlocks, memory, pointReads } from "./support/ledgerLoad.js"
+
+const [smallRoot = "", smallKeys = "", largeRoot = "", largeKeys = ""] = process.argv.slice(2)
+const rounds = 100
+
+const middle = (values: ReadonlyArray<number>): number =>
+  Number(([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0).toFixed(2))
+
+const program = Effect.scoped(
+  Effect.gen(function* () {
+    const row = (name: string, more: object) => console.log(JSON.stringify({ name, ...more, ...memory() }))
+    const opened = (root: string) =>
+      Effect.flatMap(makeLedgerProvider({ root, historyEnabled: true }), (provider) => provider.open("ch"))
+    const sides = [
+      { keys: Number(smallKeys), ledger: yield* opened(smallRoot), ms: [] as number[], us: [] as number[] },
+      { keys: Number(largeKeys), ledger: yield* opened(largeRoot), ms: [] as number[], us: [] as number[] }
+    ]
+    row("opened", {})
+    for (let round = 0; round < rounds; round++)
+      for (const { keys, ledger, ms } of sides) {
+        const { latencies } = yield* commitBlocks(ledger, 1, 100, () => [`key${Math.floor(Math.random() * keys)}`])
+        if (round >= 10) ms.push(...latencies)
+      }
+    for (const { keys, ms } of sides)
+      row(`commit of 100 one-write transactions in turns, ${keys} keys`, { p50Ms: middle(ms) })
+    for (let round = 0; round < 20; round++)
+      for (const { keys, ledger, us } of sides) {
+        const cpu = process.cpuUsage()
+        yield* pointReads(ledger, keys, 20_000)
+        const { system, user } = process.cpuUsage(cpu)
+        us.push((system + user) / 20_000)
+      }
+    for (const { keys, us } of sides) row(`point read in turns, ${keys} keys`, { cpuUsEach: middle(us) })
+  })
+)
+
+Effect.runPromise(program).catch((error: unknown) => {
+  console.error(error)
+  process.exitCode = 1
+})
