@@ -54,7 +54,10 @@ interface Reached {
 const reach = (endpoint: string, options: DialOptions): Effect.Effect<Reached, CommFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const { keepalive, settings } = options
-    const credentials = options.credentials()
+    const credentials = yield* Effect.try({
+      try: options.credentials,
+      catch: (error) => ({ message: `no credentials: ${error instanceof Error ? error.message : String(error)}` })
+    })
     const channel = yield* connect(endpoint, {
       ...(credentials === undefined ? {} : { tls: credentials }),
       ...(keepalive === undefined ? {} : { keepalive }),

@@ -382,6 +382,21 @@ describe("connections", () => {
       })
     ))
 
+  it("fail with a reason when there are no credentials to be had", () =>
+    run(
+      Effect.gen(function* () {
+        const a = yield* peer({
+          credentials: () => {
+            throw new Error("the files are gone")
+          }
+        })
+        const b = yield* peer()
+        for (const attempt of [a.comm.probe(b.remote), a.comm.handshake(b.remote)]) {
+          expect(yield* Effect.flip(attempt)).toMatchObject({ reason: "no credentials: the files are gone" })
+        }
+      })
+    ))
+
   it("use new roots at the next dial", () =>
     run(
       Effect.gen(function* () {
