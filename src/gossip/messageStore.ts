@@ -50,16 +50,14 @@ export class MessageStore {
     return this.entries.size
   }
 
-  /** Whether `add` would take the message. */
-  accepts(message: SignedGossipMessage): boolean {
-    const key = this.options.rule.key(message)
+  /** Whether `add` would take the message; `key` is what the rule gives, for who has it at hand. */
+  accepts(message: SignedGossipMessage, key = this.options.rule.key(message)): boolean {
     return key !== undefined && this.acceptsAs(key, message)
   }
 
   /** false: something held supersedes it, and nothing has changed. */
-  add(message: SignedGossipMessage): boolean {
+  add(message: SignedGossipMessage, key = this.options.rule.key(message)): boolean {
     const { rule, timers, ttlMs, limit = DEFAULT_LIMIT } = this.options
-    const key = rule.key(message)
     if (this.stopped || key === undefined || !this.acceptsAs(key, message)) return false
     this.remove(key)
     if (rule.window !== undefined) this.advance(rule.window.number(message), rule.window)

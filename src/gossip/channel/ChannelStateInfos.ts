@@ -89,6 +89,7 @@ export class ChannelStateInfos {
     }
     for (const envelope of snapshot.elements) {
       if (faults >= maxFaults) return
+      if (this.cache.holds(envelope)) continue
       const opened = openEnvelope(envelope)
       if (Either.isLeft(opened)) {
         fault(`StateInfo snapshot contains an invalid message: ${opened.left.message}`)

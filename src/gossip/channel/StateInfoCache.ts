@@ -2,7 +2,9 @@
  * The latest StateInfo of each member of a channel.
  * Source: gossip-discovery.md 3.6.1, 3.6.4 (gossip/gossip/channel/channel.go stateInfoCache).
  */
+import type { gossip } from "../../wire/index.js"
 import { idKey } from "../ids.js"
+import { KnownEnvelopes } from "../knownEnvelopes.js"
 import { MessageStore } from "../messageStore.js"
 import type { SignedGossipMessage } from "../messages.js"
 import { detached } from "../signing.js"
@@ -11,9 +13,11 @@ import type { Timers } from "../Timers.js"
 
 export class StateInfoCache {
   private readonly store: MessageStore
+  private readonly known = new KnownEnvelopes()
 
   constructor(timers: Timers) {
-    this.store = new MessageStore({ rule: latestStateInfo, timers })
+    const onRemoved = ({ envelope }: SignedGossipMessage) => this.known.remove(envelope)
+    this.store = new MessageStore({ rule: latestStateInfo, timers, onRemoved })
   }
 
   get size(): number {
@@ -25,11 +29,18 @@ export class StateInfoCache {
     return this.store.accepts(message)
   }
 
+  /** Whether the very same message is here: asked before it is even decoded. */
+  holds(envelope: gossip.Envelope): boolean {
+    return this.known.has(envelope)
+  }
+
   /** Keeps a verified message as its own copy, which is the result; undefined: no news. */
   add(message: SignedGossipMessage): SignedGossipMessage | undefined {
     if (!this.store.accepts(message)) return undefined
     const kept = detached(message)
-    return this.store.add(kept) ? kept : undefined
+    if (!this.store.add(kept)) return undefined
+    this.known.add(kept.envelope)
+    return kept
   }
 
   get(pkiId: Uint8Array): SignedGossipMessage | undefined {

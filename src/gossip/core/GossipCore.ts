@@ -133,6 +133,7 @@ export class GossipCore implements GossipShape {
     this.view = {
       selfOrg: org,
       orgOf,
+      orgOfKey: (key) => identities.byKey(key)?.org,
       hasExternalEndpoint,
       channel: (name) => this.channels.get(name),
       channelOfStateInfo: ({ message: { stateInfo } }) =>

@@ -24,10 +24,15 @@ export interface ChannelMembers {
   readonly isOwnOrgPeer: (pkiId: Uint8Array) => boolean
 }
 
+/** A member with the key of its PKI-ID (`idKey`): asked for often. */
+export type RoutedMember = NetworkMember & { readonly key: string }
+
 export interface RoutingView {
   readonly selfOrg: string
   /** Alive members. */
-  readonly members: ReadonlyArray<NetworkMember>
+  readonly members: ReadonlyArray<RoutedMember>
+  /** MSP ID by key; undefined: unknown. */
+  readonly orgOfKey: (key: string) => string | undefined
   /** MSP ID of a PKI-ID; undefined: unknown. */
   readonly orgOf: (pkiId: Uint8Array) => string | undefined
   /** Whether a known peer, this one included, shows an endpoint to other organisations. */
@@ -58,8 +63,8 @@ const byChannel = (batch: ReadonlyArray<Outgoing>): ReadonlyMap<string, Readonly
 
 /** Sends each message of a burst; those with the same way go to the same peers. */
 export const route = (batch: ReadonlyArray<Outgoing>, view: RoutingView, random: Random, send: Send): void => {
-  const { members, selfOrg, orgOf, propagatePeerNum } = view
-  const ownOrg = (member: NetworkMember): boolean => orgOf(member.pkiId) === selfOrg
+  const { members, selfOrg, orgOf, orgOfKey, propagatePeerNum } = view
+  const ownOrg = ({ key }: RoutedMember): boolean => orgOfKey(key) === selfOrg
 
   const sendAll = (group: ReadonlyArray<Outgoing>, peers: ReadonlyArray<NetworkMember>): void => {
     for (const outgoing of group) {
@@ -111,7 +116,8 @@ const routeStateInfo = (
     view.propagatePeerNum,
     view.members,
     (member) =>
-      notBack(outgoing, member) && (abroad ? channel.isMember(member.pkiId) : view.orgOf(member.pkiId) === view.selfOrg)
+      notBack(outgoing, member) &&
+      (abroad ? channel.isMember(member.pkiId) : view.orgOfKey(member.key) === view.selfOrg)
   )
   if (peers.length > 0) send(outgoing.message, peers)
 }
@@ -121,21 +127,21 @@ const routeStateInfo = (
  * endpoint. Secrets stay in the own organisation.
  */
 const routeAlive = (outgoing: Outgoing, subject: Uint8Array, view: RoutingView, random: Random, send: Send): void => {
-  const { selfOrg, orgOf, hasExternalEndpoint, members, propagatePeerNum } = view
+  const { selfOrg, orgOf, orgOfKey, members, propagatePeerNum } = view
   const subjectsOrg = orgOf(subject)
   if (subjectsOrg === undefined) return
   const foreign = subjectsOrg !== selfOrg
   const peers = pick(random, propagatePeerNum, members, (member) => {
     if (!notBack(outgoing, member)) return false
     if (!foreign) return true
-    const org = orgOf(member.pkiId)
+    const org = orgOfKey(member.key)
     return org === selfOrg || org === subjectsOrg
   })
   const own: Array<NetworkMember> = []
   const others: Array<NetworkMember> = []
   for (const peer of peers) {
-    if (foreign && !hasExternalEndpoint(peer.pkiId)) continue
-    if (orgOf(peer.pkiId) === selfOrg) own.push(peer)
+    if (foreign && peer.endpoint === "") continue
+    if (orgOfKey(peer.key) === selfOrg) own.push(peer)
     else others.push(peer)
   }
   if (own.length > 0) send(outgoing.message, own)

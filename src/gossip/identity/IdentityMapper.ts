@@ -95,7 +95,12 @@ export class IdentityMapper {
 
   /** An identity by its PKI-ID; asking keeps it from being purged. Undefined: "PKIID wasn't found". */
   get(pkiId: Uint8Array): PeerIdentity | undefined {
-    const found = this.stored.get(idKey(pkiId))
+    return this.byKey(idKey(pkiId))
+  }
+
+  /** The same by the PKI-ID's {@link idKey}, for who has it at hand. */
+  byKey(key: string): PeerIdentity | undefined {
+    const found = this.stored.get(key)
     if (found === undefined) return undefined
     found.lastUsed = this.options.timers.monotonic()
     return found.peer

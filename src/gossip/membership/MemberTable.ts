@@ -3,6 +3,7 @@
  * Source: gossip-discovery.md 3.4.5 to 3.4.7 (gossip/discovery/discovery_impl.go).
  */
 import type { gossip } from "../../wire/index.js"
+import { KnownEnvelopes } from "../knownEnvelopes.js"
 import type { NetworkMember } from "../messages.js"
 import { newer } from "../supersede.js"
 import type { AliveView } from "./alive.js"
@@ -36,6 +37,7 @@ const member = (view: AliveView, known: Member | undefined, now: number): Member
 export class MemberTable {
   private readonly living = new Map<string, Member>()
   private readonly dead = new Map<string, Member>()
+  private readonly known = new KnownEnvelopes()
   private list: ReadonlyArray<Member> | undefined
 
   /** Alive members; the same array until something changes. */
@@ -61,6 +63,11 @@ export class MemberTable {
     return this.living.get(key) ?? this.dead.get(key)
   }
 
+  /** Whether a member's latest message is this very one: asked before it is even decoded. */
+  holds(envelope: gossip.Envelope): boolean {
+    return this.known.has(envelope)
+  }
+
   /** Whether a message would change anything: asked before its signature is verified. */
   isNews(view: AliveView): boolean {
     const known = this.get(view.key)
@@ -74,7 +81,8 @@ export class MemberTable {
     // equal is not newer, for the dead either, or membership flaps (trap 23)
     if (known !== undefined && !newer(view.time, known.time)) return "ignored"
     this.dead.delete(view.key)
-    this.living.set(view.key, member(view, known, now))
+    if (known !== undefined) this.known.remove(known.envelope)
+    this.living.set(view.key, this.made(view, known, now))
     this.list = undefined
     return alive !== undefined ? "refreshed" : dead !== undefined ? "resurrected" : "learned"
   }
@@ -82,7 +90,7 @@ export class MemberTable {
   /** A member that others call dead: noted only where it is not known at all. */
   learnDead(view: AliveView, now: number): boolean {
     if (this.get(view.key) !== undefined) return false
-    this.dead.set(view.key, member(view, undefined, now))
+    this.dead.set(view.key, this.made(view, undefined, now))
     return true
   }
 
@@ -103,8 +111,16 @@ export class MemberTable {
 
   /** As if never heard of. */
   forget(key: string): void {
+    const found = this.get(key)
+    if (found !== undefined) this.known.remove(found.envelope)
     this.living.delete(key)
     this.dead.delete(key)
     this.list = undefined
+  }
+
+  private made(view: AliveView, known: Member | undefined, now: number): Member {
+    const made = member(view, known, now)
+    this.known.add(made.envelope)
+    return made
   }
 }

@@ -180,9 +180,9 @@ export class Membership {
       return
     }
     if (this.isOwn(view)) return
-    if (!this.store.accepts(view.source) || !this.ports.validate(view.source)) return
+    if (!this.store.accepts(view.source, view.key) || !this.ports.validate(view.source)) return
     const kept = detachedView(view)
-    this.store.add(kept.source)
+    this.store.add(kept.source, kept.key)
     this.apply(kept)
     this.ports.forward(kept.source, received.connection.pkiId)
   }
@@ -203,7 +203,7 @@ export class Membership {
       return
     }
     if (!this.ports.validate(view.source)) return
-    if (this.store.accepts(view.source) && this.table.isNews(view)) this.apply(detachedView(view))
+    if (this.store.accepts(view.source, view.key) && this.table.isNews(view)) this.apply(detachedView(view))
     this.respond(view, nonce)
   }
 
@@ -242,6 +242,7 @@ export class Membership {
           this.ports.log.warning("Membership response has too many invalid entries")
           return
         }
+        if (this.table.holds(envelope)) continue
         const opened = openEnvelope(envelope)
         const view = opened._tag === "Right" ? aliveView(opened.right) : undefined
         if (view === undefined) {
@@ -249,7 +250,7 @@ export class Membership {
           this.ports.log.warning("Membership response contains an invalid message")
           continue
         }
-        if (this.isOwn(view) || !this.store.accepts(view.source)) continue
+        if (this.isOwn(view) || !this.store.accepts(view.source, view.key)) continue
         take(view)
       }
     }

@@ -1,8 +1,8 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { type Outgoing, type RoutingView, route } from "../../../src/gossip/core/recipients.js"
+import { type Outgoing, type RoutedMember, type RoutingView, route } from "../../../src/gossip/core/recipients.js"
 import { idKey } from "../../../src/gossip/ids.js"
-import type { NetworkMember, SignedGossipMessage } from "../../../src/gossip/index.js"
+import type { SignedGossipMessage } from "../../../src/gossip/index.js"
 import { seededRandom } from "../../../src/gossip/random.js"
 import { sealed } from "../../../src/gossip/signing.js"
 import { alive, block, CHAN_AND_ORG, CHAN_OR_ORG, person } from "../support.js"
@@ -28,11 +28,12 @@ const network = (all: ReadonlyArray<Peer>) => {
   const byKey = new Map(people.map((one) => [idKey(one.who.pkiId), one]))
   const find = (pkiId: Uint8Array) => byKey.get(idKey(pkiId))
   const orgOf = (pkiId: Uint8Array) => find(pkiId)?.org
-  const members: ReadonlyArray<NetworkMember> = people.map(({ who, external }, i) => ({
+  const members: ReadonlyArray<RoutedMember> = people.map(({ who, external }, i) => ({
     endpoint: external ? `p${i}:1` : "",
     internalEndpoint: "",
     metadata: new Uint8Array(0),
-    pkiId: who.pkiId
+    pkiId: who.pkiId,
+    key: idKey(who.pkiId)
   }))
   const channel = {
     isMember: (pkiId: Uint8Array) => channelOrgs.includes(orgOf(pkiId)) && orgOf(pkiId) !== undefined,
@@ -42,6 +43,7 @@ const network = (all: ReadonlyArray<Peer>) => {
     selfOrg: "Own",
     members,
     orgOf,
+    orgOfKey: (key) => byKey.get(key)?.org,
     hasExternalEndpoint: (pkiId) => find(pkiId)?.external === true,
     channel: (name) => (name === "ch" ? channel : undefined),
     channelOfStateInfo: ({ message }) => (message.stateInfo?.channelMAC.length === 0 ? undefined : channel),
