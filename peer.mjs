@@ -20,6 +20,7 @@ process.exit(
     cwd: process.cwd(),
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
+    ...(process.stderr.isTTY ? { terminal: { columns: process.stderr.columns || 80 } } : {}),
     kill: (code) => process.exit(code)
   })
 )

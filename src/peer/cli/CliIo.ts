@@ -14,6 +14,8 @@ export interface CliIo {
   readonly env: Environment
   readonly stdout: (data: Uint8Array | string) => void
   readonly stderr: (text: string) => void
+  /** Present when stderr is a terminal: long work may draw a line there. */
+  readonly terminal?: { readonly columns: number }
 }
 
 const faults: Readonly<Record<string, string>> = {

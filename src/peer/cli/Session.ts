@@ -11,6 +11,7 @@ import * as Log from "../../runtime/Log.js"
 import type { CliIo } from "./CliIo.js"
 import { type CommandFailed, Ended } from "./errors.js"
 import type { FlagValues } from "./flags.js"
+import { progressLine } from "./progress.js"
 
 export interface Session {
   readonly io: CliIo
@@ -19,6 +20,8 @@ export interface Session {
   readonly signer: Signer
   readonly flags: FlagValues
   readonly args: ReadonlyArray<string>
+  /** Names what a person waits for from now on; shown on terminals. */
+  readonly step: (what: string) => void
 }
 
 /** A command of a client. */
@@ -38,14 +41,16 @@ const identity = (config: CoreConfig) => {
   )
 }
 
-/** Makes the session and runs the command in it; the log goes to `io.stderr`. Fails as the command does. */
+/** Makes the session and runs the command in it; the log goes to `stderr`. `what` is the command's name. */
 export const inSession = (
-  io: CliIo,
+  world: CliIo,
+  what: string,
   flags: FlagValues,
   args: ReadonlyArray<string>,
   command: Command
 ): Effect.Effect<void, CommandFailed | Ended> =>
   Effect.gen(function* () {
+    const { io, step } = yield* progressLine(world, what)
     const { FABRIC_LOGGING_FORMAT: format = "", FABRIC_LOGGING_SPEC: spec = "" } = io.env
     const made = Log.make({ spec, format, write: io.stderr })
     const config = yield* Effect.either(loadCoreConfig({ env: io.env, cwd: io.cwd }))
@@ -70,7 +75,7 @@ export const inSession = (
         return yield* new Ended({ status: 1 })
       }
       const { signer } = msp.right
-      return yield* Effect.scoped(command({ io, config: config.right, msp: msp.right, signer, flags, args }))
+      return yield* Effect.scoped(command({ io, config: config.right, msp: msp.right, signer, flags, args, step }))
     })
     return yield* Effect.provide(work, Log.layerOf(made.right))
-  })
+  }).pipe(Effect.scoped)

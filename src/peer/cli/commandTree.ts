@@ -29,6 +29,8 @@ export type Resolved<Run> =
   | { readonly _tag: "Refused"; readonly text: string }
   | {
       readonly _tag: "Run"
+      /** All its words: `peer channel join`. */
+      readonly name: string
       readonly run: Run
       readonly flags: FlagValues
       readonly args: ReadonlyArray<string>
@@ -174,5 +176,5 @@ export const resolve = <Run>(root: CommandSpec<Run>, args: ReadonlyArray<string>
   if (Either.isLeft(read)) return { _tag: "Refused", text: `Error: ${read.left}\n${usage}` }
   const { values, words: operands } = read.right
   if (values.is("help") || command.run === undefined) return help(path)
-  return { _tag: "Run", run: command.run, flags: values, args: operands, usage }
+  return { _tag: "Run", name: pathText(path), run: command.run, flags: values, args: operands, usage }
 }

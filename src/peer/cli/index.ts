@@ -14,9 +14,15 @@ import type { Command } from "./Session.js"
 export type { CliIo } from "./CliIo.js"
 
 /** Loads what clients of nodes need, and the command; runs it. */
-const session = (io: CliIo, flags: FlagValues, args: ReadonlyArray<string>, load: () => Promise<Command>) =>
+const session = (
+  io: CliIo,
+  name: string,
+  flags: FlagValues,
+  args: ReadonlyArray<string>,
+  load: () => Promise<Command>
+) =>
   Effect.promise(() => Promise.all([import("./Session.js"), load()])).pipe(
-    Effect.flatMap(([{ inSession }, command]) => inSession(io, flags, args, command))
+    Effect.flatMap(([{ inSession }, command]) => inSession(io, name, flags, args, command))
   )
 
 export interface PeerCommandOptions {
@@ -43,7 +49,7 @@ export const peerCommand = (
       io.stderr(resolved.text)
       return Effect.succeed(1)
     }
-    const { args, flags, run, usage } = resolved
+    const { args, flags, name, run, usage } = resolved
     switch (run._tag) {
       case "Version":
       case "Config":
@@ -62,7 +68,7 @@ export const peerCommand = (
         return Effect.succeed(0)
       }
       case "Client":
-        return Effect.match(session(io, flags, args, run.load), {
+        return Effect.match(session(io, name, flags, args, run.load), {
           onSuccess: () => 0,
           onFailure: (error) => {
             if (error._tag === "Ended") return error.status

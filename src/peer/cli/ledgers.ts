@@ -20,8 +20,9 @@ const rootOf = ({ peer }: CoreConfig): string => join(peer.fileSystemPath, "ledg
 const refused = ({ message }: { readonly message: string }) => misused(message)
 
 /** Every channel back to its first block. Words behind it are not looked at, as in the reference. */
-export const reset: Command = ({ config }) =>
+export const reset: Command = ({ config, step }) =>
   Effect.gen(function* () {
+    step("cutting blocks")
     const at = log.at("ResetAllKVLedgers")
     const root = rootOf(config)
     yield* at.info("Resetting all ledgers to genesis block")
@@ -30,11 +31,12 @@ export const reset: Command = ({ config }) =>
   }).pipe(Effect.mapError(refused))
 
 /** One channel back to a block. */
-export const rollback: Command = ({ config, flags }) =>
+export const rollback: Command = ({ config, flags, step }) =>
   Effect.gen(function* () {
     const channel = flags.text("channelID")
     if (channel === "") return yield* misused("Must supply channel ID")
     const target = flags.number("blockNumber")
+    step("cutting blocks")
     yield* storeLog.info(`Validating the rollback parameters: ledgerID [${channel}], block number [${target}]`)
     yield* Effect.mapError(rollbackLedger(rootOf(config), channel, target), refused)
   })

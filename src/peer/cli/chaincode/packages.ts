@@ -45,6 +45,7 @@ export const install: Command = (session) =>
         return yield* failed("Must supply value for chaincode name, path and version parameters.")
       bytes = yield* deploymentSpec(session, yield* readParameters(session, "install"), true)
     } else bytes = yield* packageFile(session, file)
+    session.step("the peer installs the chaincode")
     const { answer } = yield* propose(session, peers[0], system.install(bytes), "").pipe(
       failing("Error endorsing chaincode: ")
     )

@@ -66,6 +66,7 @@ const deploy =
         ...(collections === undefined ? {} : { collections })
       })
       const [peer] = clients.peers
+      session.step("the peer builds and starts the chaincode")
       yield* Effect.gen(function* () {
         const { answer, proposal } = yield* propose(session, peer, call, channelId).pipe(
           failing("error endorsing chaincode: ")
@@ -168,6 +169,7 @@ const order = (
     const watched = waits ? yield* Effect.mapError(watch(session, clients, channelId), nothing) : []
     yield* send(orderer, envelope).pipe(failing("error sending transaction for invoke: "), Effect.mapError(shown))
     if (!waits) return
+    session.step("waiting for the commit")
     yield* Effect.forEach(watched, (one) => committed(proposal.txId, one), {
       concurrency: "unbounded",
       discard: true

@@ -51,6 +51,7 @@ export const create: Command = (session) =>
         Effect.sync(() => signersOf(session, signed.envelope))
       )
     )
+    session.step("waiting for the channel's first block")
     const block = yield* firstBlock(session, node, channelId)
     const output = flags.text("outputBlock")
     yield* writeBytes(io, output === "" ? `${channelId}.block` : output, block, BLOCK_MODE)
