@@ -53,8 +53,8 @@ const setsIn = (
     .filter(({ collectionName }) => collectionName === collection)
     .map((one) => one.rwset)
 
-/** Bytes after which an answer ends. */
-const ANSWER_BYTES = 64 * 1024 * 1024
+/** Bytes after which an answer ends early; the asker asks again for the rest. */
+const ANSWER_BYTES = 16 * 1024 * 1024
 
 export interface Retriever {
   /** Elements for those digests that are here and that the asker may have; others are left out. */

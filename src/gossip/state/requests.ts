@@ -13,7 +13,7 @@ import type { StateSupport } from "./StateProvider.js"
 const log = Log.module("gossip.state")
 
 /** Bytes after which a response ends early; the asker goes on behind it. A gRPC message holds 100 MiB. */
-const RESPONSE_BYTES = 64 * 1024 * 1024
+const RESPONSE_BYTES = 16 * 1024 * 1024
 
 /** Why a range is not served; undefined: it is. Pure. */
 export const rangeFault = (start: bigint, end: bigint, batchSize: bigint): string | undefined => {
