@@ -11,7 +11,11 @@ export interface CommMetrics {
 export const declareCommMetrics = (metrics: MetricsShape): CommMetrics => {
   const counter = (name: string, help: string) => {
     const made = metrics.counter({ namespace: "gossip", subsystem: "comm", name, help })
-    return () => made.with({}).add(1)
+    let handle: ReturnType<typeof made.with> | undefined
+    return () => {
+      handle ??= made.with({}) // a series appears with its first use
+      handle.add(1)
+    }
   }
   return {
     sent: counter("messages_sent", "Number of messages sent"),
