@@ -24,12 +24,16 @@ const program = Effect.scoped(
     ]
     row("opened", {})
     for (let round = 0; round < rounds; round++)
-      for (const { keys, ledger, ms } of sides) {
-        const { latencies } = yield* commitBlocks(ledger, 1, 100, () => [`key${Math.floor(Math.random() * keys)}`])
-        if (round >= 10) ms.push(...latencies)
+      for (const { cpu, keys, ledger, ms } of sides) {
+        const { cpuUs, latencies } = yield* commitBlocks(ledger, 1, 100, () => [
+          `key${Math.floor(Math.random() * keys)}`
+        ])
+        if (round < 10) continue
+        ms.push(...latencies)
+        cpu.push(cpuUs / 1000)
       }
-    for (const { keys, ms } of sides)
-      row(`commit of 100 one-write transactions in turns, ${keys} keys`, { p50Ms: middle(ms) })
+    for (const { cpu, keys, ms } of sides)
+      row(`commit of 100 one-write transactions in turns, ${keys} keys`, { p50Ms: middle(ms), cpuP50Ms: middle(cpu) })
     for (let round = 0; round < 20; round++)
       for (const { keys, ledger, us } of sides) {
         const cpu = process.cpuUsage()

@@ -22,14 +22,16 @@ const firstByte = (bytes: Uint8Array): number => {
 /** A value's JSON object; undefined when it is anything else: those are kept as they are. */
 export const parseJsonObject = (value: Uint8Array): JsonObject | undefined => {
   if (firstByte(value) !== OPEN_BRACE) return undefined
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8")
   let parsed: unknown
   try {
-    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8"))
+    parsed = JSON.parse(text)
   } catch {
     return undefined
   }
-  // numbers beyond a double are no JSON for the reference
-  return isJsonObject(parsed) && allFinite(parsed) ? parsed : undefined
+  if (!isJsonObject(parsed)) return undefined
+  // numbers beyond a double are no JSON for the reference; only these forms can be
+  return /[0-9][eE]|[0-9]{300}/.test(text) && !allFinite(parsed) ? undefined : parsed
 }
 
 const allFinite = (root: unknown): boolean => {
@@ -48,7 +50,7 @@ const special = /[\u0000-\u001f"\\<>&\u2028\u2029]/g
 const short: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 const escaped = (char: string): string => short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-const text = (value: string): string => `"${value.replace(special, escaped)}"`
+const quoted = (value: string): string => `"${value.replace(special, escaped)}"`
 
 /** A part that is still to be written: a value, or a string that goes out as it is. */
 type Part = { readonly value: unknown } | string
@@ -63,7 +65,7 @@ export const marshalJson = (root: unknown): string => {
       continue
     }
     const { value } = part
-    if (typeof value === "string") out.push(text(value))
+    if (typeof value === "string") out.push(quoted(value))
     else if (typeof value !== "object" || value === null) out.push(String(value ?? null))
     else {
       const inner: Array<Part> = []
@@ -75,7 +77,7 @@ export const marshalJson = (root: unknown): string => {
       } else {
         const entries = Object.entries(value).sort(([a], [b]) => compareUtf8(a, b))
         entries.forEach(([key, item]: [string, unknown], i) => {
-          inner.push(`${i === 0 ? "{" : ","}${text(key)}:`, { value: item })
+          inner.push(`${i === 0 ? "{" : ","}${quoted(key)}:`, { value: item })
         })
         inner.push(entries.length === 0 ? "{}" : "}")
       }

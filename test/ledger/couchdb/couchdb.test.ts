@@ -323,6 +323,29 @@ describe(`CouchDB and the blocks (${which})`, () => {
       })
     ))
 
+  it("brings an older copy of its own CouchDB up to date", () =>
+    run(
+      Effect.gen(function* () {
+        const root = `${yield* tempDir}/ledgersData`
+        const server = yield* testServer
+        const fill = Effect.gen(function* () {
+          const ledger = yield* create(root, yield* connect(server))
+          for (const n of [1, 2, 3])
+            yield* commitOne(ledger, `t${n}`, (sim) => sim.setState("cc", `k${n}`, utf8(`{"n":${n}}`)))
+        })
+        yield* Effect.scoped(fill)
+        yield* Effect.promise(async () => {
+          const stored = await server.ask("GET", "ch_cc/k2")
+          await server.ask("PUT", "ch_cc/k2", { ...Object(stored), _deleted: true })
+          const savepoint = await server.ask("GET", "ch_/statedb_savepoint")
+          await server.ask("PUT", "ch_/statedb_savepoint", { ...Object(savepoint), BlockNum: 1 })
+        })
+        yield* Effect.scoped(Effect.flatMap(connect(server), (couch) => open(root, couch)))
+        expect(yield* idsOf(server, "ch_cc")).toEqual(["k1", "k2", "k3"])
+        expect(yield* documentOf(server, "ch_", "statedb_savepoint")).toMatchObject({ BlockNum: 3 })
+      })
+    ))
+
   it("refuses a CouchDB that is ahead of the blocks (rule 67)", () =>
     run(
       Effect.gen(function* () {
