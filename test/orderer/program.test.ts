@@ -19,26 +19,7 @@ import {
   textsOf,
   waitForHeight
 } from "./support/node.js"
-import { health, start } from "./support/program.js"
-
-const stages = [
-  "metrics",
-  "local MSP",
-  "configuration",
-  "bootstrap block",
-  "operations",
-  "ledgers",
-  "system channel",
-  "TLS material",
-  "gRPC server",
-  "client roots",
-  "certificate expiry",
-  "consenters",
-  "channels",
-  "profiling",
-  "services",
-  "door"
-]
+import { health, stages, start } from "./support/program.js"
 
 describe("stages", () => {
   it.scopedLive("are released in the exact reverse of their acquisition", () =>

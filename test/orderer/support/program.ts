@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import { decodeOrderer } from "../../../src/config/index.js"
 import { Registrar } from "../../../src/orderer/multichannel/Registrar.js"
 import * as Orderer from "../../../src/orderer/Program.js"
-import { StageJournal } from "../../../src/runtime/Stage.js"
+import { type StageEvents, StageJournal } from "../../../src/runtime/Stage.js"
 import { connect } from "../../../src/transport/index.js"
 import { environment, freePort } from "./process.js"
 
@@ -26,13 +26,15 @@ export const start = (
   folder: string,
   env: Record<string, string> = {},
   journal: Array<string> = [],
-  surroundings: Orderer.Surroundings = { env: {}, cwd: folder }
+  surroundings: Orderer.Surroundings = { env: {}, cwd: folder },
+  more: Partial<StageEvents> = {}
 ) =>
   Effect.gen(function* () {
     const config = configOf(folder, yield* freePort, env)
     const events = {
       acquired: (stage: string) => void journal.push(`+${stage}`),
-      released: (stage: string) => void journal.push(`-${stage}`)
+      released: (stage: string) => void journal.push(`-${stage}`),
+      ...more
     }
     const program = Orderer.layer(config, surroundings).pipe(Layer.provide(Layer.succeed(StageJournal, events)))
     const context = yield* Layer.build(program)
@@ -48,3 +50,30 @@ export const health = (address: string) =>
       JSON.parse(await response.text())
     return { status: response.status, failed: body.failed_checks ?? [] }
   })
+
+/** The program's stages in the order of their acquisition (sheet section 1). */
+export const stages = [
+  "metrics",
+  "local MSP",
+  "configuration",
+  "bootstrap block",
+  "operations",
+  "ledgers",
+  "system channel",
+  "TLS material",
+  "gRPC server",
+  "client roots",
+  "certificate expiry",
+  "consenters",
+  "channels",
+  "profiling",
+  "services",
+  "door"
+]
+
+/** Stages acquired and released according to the log of a process (`FABRIC_LOGGING_SPEC=info:stage=debug`). */
+export const stagesLogged = (stderr: string) => {
+  const all = [...stderr.matchAll(/\[stage\] (.+?) -> DEBU \w+.*?(acquired|releasing)/g)]
+  const of = (what: string) => all.filter(([, , did]) => did === what).map(([, stage]) => stage ?? "")
+  return { acquired: of("acquired"), released: of("releasing") }
+}
