@@ -162,7 +162,7 @@ describe("hostile clients", () => {
               yield* stream.next
             })
           )
-          const rounds = long ? 10_000 : 250
+          const rounds = long ? 10_000 : 120
           const outcomes = yield* Effect.forEach(Array.from({ length: rounds }), () => Effect.exit(attempt), {
             concurrency: 20
           })
@@ -173,7 +173,7 @@ describe("hostile clients", () => {
           yield* until(() => target.received.length === 1)
         })
       ),
-    long ? 300_000 : 30_000
+    long ? 600_000 : 60_000
   )
 
   it(
@@ -191,7 +191,7 @@ describe("hostile clients", () => {
             unsigned({ tag: 3, privateData: { payload: { collectionName: "c", namespace: "n", txId: "t" } } })
           ].map(({ envelope }) => envelopeBytes(envelope))
           const spoil = damage(11)
-          const rounds = long ? 10_000 : 400
+          const rounds = long ? 10_000 : 200
           let sent = 0
           while (sent < rounds) {
             // A stream takes damaged messages until one of them ends it: those before it are heard.
@@ -210,7 +210,7 @@ describe("hostile clients", () => {
           expect(target.received.length).toBeGreaterThan(0)
         })
       ),
-    long ? 300_000 : 30_000
+    long ? 600_000 : 60_000
   )
 
   it("cannot keep the door with half-open handshakes", () =>

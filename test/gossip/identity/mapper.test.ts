@@ -1,7 +1,10 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import { describe, expect, it } from "vitest"
-import { IdentityMapper, type IdentityMapperOptions } from "../../../src/gossip/identity/index.js"
-import type { Timers } from "../../../src/gossip/index.js"
+import { Identities, IdentityMapper, type IdentityMapperOptions } from "../../../src/gossip/identity/index.js"
+import { Security, type SecurityShape, SystemTimers, type Timers } from "../../../src/gossip/index.js"
 import { sha256, toHex, toText, utf8 } from "../../../src/wire/bytes.js"
 
 /** A clock that moves when told. */
@@ -171,5 +174,31 @@ describe("the identity mapper", () => {
     expect(Either.isLeft(made) && made.left.message).toBe(
       "Failed putting our own identity into the identity mapper: failed classifying identity: it is revoked"
     )
+  })
+})
+
+describe("the node's mapper", () => {
+  const build = (security: SecurityShape) =>
+    Effect.runPromise(
+      Effect.scoped(
+        Layer.build(
+          Identities.layer.pipe(Layer.provide(SystemTimers.layer), Layer.provide(Layer.succeed(Security, security)))
+        )
+      ).pipe(
+        Effect.map((context) => Context.get(context, Identities).size),
+        Effect.either
+      )
+    )
+  const whole = (): SecurityShape => ({
+    ...world().security,
+    sign: (bytes) => bytes,
+    verifyByChannel: () => Either.void,
+    verifyBlock: () => Either.void
+  })
+
+  it("starts with the own identity, or not at all", async () => {
+    expect(await build(whole())).toEqual(Either.right(1))
+    const refused = await build({ ...whole(), validateIdentity: () => Either.left({ message: "it has expired" }) })
+    expect(Either.isLeft(refused) && refused.left.message).toMatch(/own identity .*it has expired$/)
   })
 })
