@@ -34,6 +34,16 @@ const senderOf = (envelope: common.Envelope): ReadonlyArray<SignedData> => {
   }
 }
 
+/** Whether the sender of an envelope may write to the channel, when it may not: why. */
+export const explainSender = (
+  { mspManager, policyManager }: Pick<Bundle, "mspManager" | "policyManager">,
+  envelope: common.Envelope,
+  reason: string
+): ConfigUpdateRefusal => {
+  const explanation = explainPolicy(policyManager, channelWriters, senderOf(envelope), mspManager)
+  return { reason, policies: explanation.finding.satisfied ? [] : [{ element: "the envelope", explanation }] }
+}
+
 /** In: the configuration in force (or a new channel's template), and the CONFIG_UPDATE envelope as it was sent. */
 export const explainConfigUpdate = (
   current: Current & Pick<Bundle, "mspManager">,

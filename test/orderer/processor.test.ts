@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import type { ClientSigner } from "../../src/client/index.js"
 import { readMessage } from "../../src/orderer/msgprocessor/Message.js"
+import { layerOf, make as makeLog } from "../../src/runtime/Log.js"
 import { common, orderer } from "../../src/wire/index.js"
 import { blockFile, makeChannel, opened } from "./support/channel.js"
 import { message, signedUpdate, signerOf } from "./support/node.js"
@@ -259,6 +260,30 @@ describe("the system channel", () => {
         detail: "channel does not exist"
       })
       expect(readMessage(new Uint8Array([0x0a]))._tag).toBe("Left")
+    })
+  )
+})
+
+describe("why a config update was refused", () => {
+  it.scoped("stands in the log: which policy, and what each signer lacks", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const log = yield* makeLog({ spec: "info", format: "%{message}", write: (line) => void lines.push(line) })
+      const channel = yield* makeChannel().pipe(Effect.provide(layerOf(log)))
+      const [admin, user] = [yield* signerOf("ordererAdmin"), yield* signerOf("user1")]
+      const change = (root: Draft) => setValue(groupOf(root, "Orderer"), "BatchSize", batchSize(7))
+      const ask = (signer: ClientSigner) =>
+        Effect.either(
+          channel.processor.processConfigUpdate(opened(envelopeOf(updateOf(channel.current(), change), [signer])))
+        )
+      yield* ask(user)
+      expect(lines).toEqual([
+        expect.stringMatching(
+          /^\[channel: mychannel\] a config update is refused: policy for \[Value\] {2}\/Channel\/Orderer\/BatchSize is not satisfied policy=\/Channel\/Orderer\/Admins rule="MAJORITY Admins" why="FAILED .*'OrdererMSP\.admin' - signer 0: .* signer 0: Org1MSP .*CN=User1@org1\.example\.com"/
+        )
+      ])
+      yield* ask(admin)
+      expect(lines.length).toBe(1)
     })
   )
 })

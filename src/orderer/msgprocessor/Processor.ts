@@ -5,7 +5,14 @@
  * Source: orderer.md 3.2; orderer/common/msgprocessor/standardchannel.go.
  */
 import * as Either from "effect/Either"
-import { Bundle, proposeConfigUpdate, validateNew } from "../../channelconfig/index.js"
+import {
+  Bundle,
+  type ConfigUpdateRefusal,
+  explainConfigUpdate,
+  explainSender,
+  proposeConfigUpdate,
+  validateNew
+} from "../../channelconfig/index.js"
 import type { Identity } from "../../msp/index.js"
 import { common } from "../../wire/index.js"
 import { headerTypeName } from "../../wire/protoutil.js"
@@ -49,6 +56,8 @@ export interface ProcessorOptions extends Signing {
   readonly bundle: () => Bundle
   /** False with General.Authentication.NoExpirationChecks. */
   readonly checkExpiration: boolean
+  /** Told why of each config update that is refused for its sender, its versions or its signatures. Must not throw. */
+  readonly explained?: ((refusal: ConfigUpdateRefusal) => void) | undefined
   /** Filters behind the signature (system channel). */
   readonly lastFilter?: (message: Message) => Result<void>
 }
@@ -133,14 +142,20 @@ export const standardProcessor = (options: ProcessorOptions): StandardProcessor 
   const processConfigUpdate = (message: Message): Result<Processed> =>
     Either.gen(function* () {
       const bundle = options.bundle()
-      yield* Either.mapLeft(
-        filters(message),
-        prefixed("config update for existing channel did not pass initial checks")
-      )
-      const next = yield* Either.mapLeft(
-        proposeUpdate(bundle, message),
-        prefixed(`error applying config update to existing channel '${channelId}'`)
-      )
+      const envelope = () => common.Envelope.decode(message.canonical)
+      const passed = filters(message)
+      if (Either.isLeft(passed)) {
+        options.explained?.(explainSender(bundle, envelope(), passed.left.detail))
+        const because = prefixed("config update for existing channel did not pass initial checks")
+        return yield* Either.left(because(passed.left))
+      }
+      const proposed = proposeUpdate(bundle, message)
+      if (Either.isLeft(proposed)) {
+        options.explained?.(explainConfigUpdate(bundle, envelope()))
+        const because = prefixed(`error applying config update to existing channel '${channelId}'`)
+        return yield* Either.left(because(proposed.left))
+      }
+      const next = proposed.right
       const config = signedEnvelope(common.HeaderType.CONFIG, channelId, common.ConfigEnvelope.encode(next), options)
       const opened = yield* Either.mapLeft(openMessage(config), (text) => refusal(text))
       yield* Either.mapLeft(filters(opened), prefixed("config update for existing channel did not pass final checks"))

@@ -5,10 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import { Bundle, type BundleActor, BundleSource } from "../../channelconfig/index.js"
+import { Bundle, type BundleActor, BundleSource, type ConfigUpdateRefusal } from "../../channelconfig/index.js"
 import { AccessDenied, type DeliverChain } from "../../deliver/index.js"
 import type { BlockStoreShape } from "../../ledger/blockstore/index.js"
-import type { SignedData } from "../../policy/index.js"
+import { explanationLines, type SignedData } from "../../policy/index.js"
+import * as Log from "../../runtime/Log.js"
 import { common } from "../../wire/index.js"
 import { lastConfigIndex } from "../../wire/protoutil.js"
 import type { CutterMetrics } from "../blockcutter/metrics.js"
@@ -24,6 +25,8 @@ import { consenterMetadataOf } from "./blockAssembly.js"
 import { ChannelHealth } from "./ChannelHealth.js"
 import { ChannelInvalid, LedgerFailed } from "./errors.js"
 import { checkResources } from "./resources.js"
+
+const log = Log.module("orderer.common.msgprocessor", "processConfigUpdate")
 
 export interface ChainSupport {
   readonly channelId: string
@@ -116,7 +119,21 @@ export const makeChainSupport = (
         : yield* readSlot(channelId, "last config block from block metadata", () => lastConfigIndex(lastBlock))
     const metadata = yield* readSlot(channelId, "orderer metadata", () => consenterMetadataOf(lastBlock))
     const firstBlockHash = hashOfBlock(yield* LedgerFailed.refail(ledger.get(0n)))
-    const processorOptions = { ...signing, channelId, bundle: () => bundles.current(), checkExpiration }
+    const warn = yield* log.sync
+    const processorOptions = {
+      ...signing,
+      channelId,
+      bundle: () => bundles.current(),
+      checkExpiration,
+      explained: (refusal: ConfigUpdateRefusal) => {
+        for (const { element, explanation } of refusal.policies)
+          warn.warning(`[channel: ${channelId}] a config update is refused: policy for ${element} is not satisfied`, {
+            policy: explanation.finding.path,
+            rule: explanation.finding.rule,
+            why: explanationLines(explanation).join("; ").replace(/\s+/g, " ").trim()
+          })
+      }
+    }
     const processor = isSystem
       ? systemProcessor({ ...processorOptions, channelCount: options.channelCount })
       : standardProcessor(processorOptions)
