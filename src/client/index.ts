@@ -4,6 +4,7 @@
  */
 export * from "./broadcast.js"
 export * from "./deliver.js"
+export * from "./discover.js"
 export * from "./endorse.js"
 export * from "./envelope.js"
 export * from "./errors.js"

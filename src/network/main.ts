@@ -12,6 +12,7 @@ import { cryptogen } from "../tools/cryptogen/index.js"
 import { ledgerTool } from "../tools/ledger/index.js"
 import type { ToolIo } from "../tools/ToolIo.js"
 import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
+import { DiscoverOptions, DiscoverySubject, discoverCommand } from "./cli/discover.js"
 import { explainCommand } from "./cli/explain.js"
 import { CallOptions, CommonOptions, decodeOptions, UpOptions } from "./cli/options.js"
 import type { Output } from "./cli/output.js"
@@ -110,6 +111,30 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
       choose(
         Effect.flatMap(decodeOptions(CommonOptions, given), (o) =>
           explainCommand(place(o), txId, out(o), toolIo(options))
+        )
+      )
+    )
+  program
+    .command("discover")
+    .description("ask a peer's discovery service: peers, config or endorsers, printed as Go's discover program does")
+    .argument("<subject>", "peers, config or endorsers")
+    .option("--dir <folder>", "folder of the network (default: ./network)")
+    .option("--server <peer>", "peer to ask: a name of the network, or host:port with --msp-dir")
+    .option("--channel <name>", "channel; `peers` without one asks for all peers (admins only)")
+    .option("--chaincode <name...>", "endorsers: chaincodes that call each other, in order")
+    .option("--collection <list...>", "endorsers: CHAINCODE:COLLECTION,COLLECTION")
+    .option("--identity <label>", "identity of the wallet that asks (default: admin)")
+    .option("--msp <id>", "with --msp-dir: MSP of the one who asks")
+    .option("--msp-dir <folder>", "MSP folder of the one who asks, for a peer of another network")
+    .option("--peerTLSCA <file>", "with --msp-dir: CA of the peer's TLS certificate")
+    .option("--tlsCert <file>", "with --msp-dir: client certificate")
+    .option("--tlsKey <file>", "with --msp-dir: its key")
+    .action((subject: unknown, given: unknown) =>
+      choose(
+        Effect.flatMap(decodeOptions(DiscoverySubject, subject), (what) =>
+          checked(DiscoverOptions, given, (o) =>
+            discoverCommand({ cwd, dir: o.dir }, what, o, (line) => void process.stdout.write(line))
+          )
         )
       )
     )
