@@ -110,7 +110,7 @@ describe("JSON as Go writes it", () => {
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
         const once = normalised(utf8(JSON.stringify(value)))
         expect(text(normalised(once))).toBe(text(once))
-        expect(JSON.parse(text(once))).toEqual(JSON.parse(JSON.stringify(value).replace(/-0(?![.\d])/g, "0")))
+        expect(JSON.parse(text(once))).toEqual(JSON.parse(JSON.stringify(value)))
         expect(marshalJson(JSON.parse(text(once)))).toBe(text(once))
       })
     ))
