@@ -73,6 +73,13 @@ const runtime = Layer.unwrapEffect(
           prebuilt,
           watch: chaincode.watch,
           ...(inspect === undefined ? {} : { inspect }),
+          secrets: {
+            folders: ["ledgersData", "transientStore"].map((folder) => join(peer.fileSystemPath, folder)),
+            keys: [
+              join(peer.mspConfigPath, "keystore"),
+              ...[peer.tls.key.file, peer.tls.clientKey.file].filter((file) => file !== "")
+            ]
+          },
           limits: {
             ...(memory === undefined ? {} : { memory }),
             ...(openFiles === undefined ? {} : { openFiles }),
@@ -98,6 +105,7 @@ const health = Layer.scopedDiscard(
 export const layer = health.pipe(
   Layer.provideMerge(runtime),
   stage("chaincode runtime", {
-    remedy: "check vm.type and vm.process; peer.fileSystemPath must be writable"
+    remedy:
+      "check vm.type and vm.process; peer.fileSystemPath must be writable, keys must be readable for the peer alone (chmod 600)"
   })
 )

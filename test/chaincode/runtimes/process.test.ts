@@ -14,6 +14,7 @@ import { type ArchiveFile, tarGzOf, tarOf } from "../../../src/chaincode/package
 import { ContainerRuntime, type LaunchRequest } from "../../../src/chaincode/runtimes/ContainerRuntime.js"
 import * as processRuntime from "../../../src/chaincode/runtimes/process/ProcessRuntime.js"
 import { unpack } from "../../../src/chaincode/runtimes/process/unpack.js"
+import * as Log from "../../../src/runtime/Log.js"
 import { run } from "../support/TestPeer.js"
 
 let folder: string
@@ -28,7 +29,10 @@ afterEach(async () => {
   fs.rmSync(folder, { recursive: true, force: true })
 })
 
-const start = async (options: Partial<processRuntime.ProcessRuntimeOptions> = {}) => {
+const start = async (
+  options: Partial<processRuntime.ProcessRuntimeOptions> = {},
+  write: (line: string) => void = () => {}
+) => {
   scope = await Effect.runPromise(Scope.make())
   const layer = processRuntime.layer({
     folder: path.join(folder, "runtime"),
@@ -37,7 +41,8 @@ const start = async (options: Partial<processRuntime.ProcessRuntimeOptions> = {}
     peerId: "",
     ...options
   })
-  return Context.get(await run(Layer.buildWithScope(layer, scope)), ContainerRuntime)
+  const logged = Layer.provide(layer, Layer.orDie(Log.layer({ spec: "info", format: "%{message}", write })))
+  return Context.get(await run(Layer.buildWithScope(logged, scope)), ContainerRuntime)
 }
 
 const file = (name: string, content: string): ArchiveFile => ({ name, content: Buffer.from(content) })
@@ -156,6 +161,29 @@ describe("a process", () => {
     await run(runtime.start(one))
     await run(runtime.wait(one))
     expect(fs.readFileSync(path.join(folder, "runtime", "home", "limit"), "utf8")).toBe("77\n")
+  })
+
+  it.skipIf(process.platform !== "linux")("that holds too much memory is ended, with all that it started", async () => {
+    const lines: Array<string> = []
+    const runtime = await start({ limits: { memory: 150 * 2 ** 20 } }, (line) => lines.push(line))
+    // outside of the heap that the language's own limit holds down, in a child of the chaincode's
+    const hoard = "const kept = []; setInterval(() => kept.push(Buffer.alloc(20 * 2 ** 20, 1)), 20)"
+    const index = `
+      const { spawn } = require('child_process');
+      require('fs').writeFileSync(process.env.HOME + '/options', process.env.NODE_OPTIONS);
+      spawn(process.execPath, ['-e', ${JSON.stringify(hoard)}], { stdio: 'ignore' });
+      setInterval(() => {}, 1000)`
+    const one = request(script("node index.js", file("src/index.js", index)))
+    await run(runtime.start(one))
+    expect(await run(runtime.wait(one))).toBe(137)
+    expect(lines.join("")).toMatch(
+      /Chaincode cc:1\.0 holds \d+ bytes of memory, more than the 157286400 of vm\.process\.memory: it ends/
+    )
+    expect(fs.readFileSync(path.join(folder, "runtime", "home", "options"), "utf8")).toBe("--max-old-space-size=112")
+    // within its limit it is left alone
+    const small = request(script("sh small.sh", file("src/small.sh", "sleep 1.3")), { name: "small" })
+    await run(runtime.start(small))
+    expect(await run(runtime.wait(small))).toBe(0)
   })
 
   it("of an unknown kind, and CAR, is refused with a reason", async () => {

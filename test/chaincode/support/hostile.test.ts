@@ -16,16 +16,17 @@ const T = MessageType
 let peer: TestPeer
 let scope: Scope.CloseableScope
 
-beforeEach(async () => {
+/** `executeTimeout` in milliseconds. */
+const begin = async (executeTimeout: number) => {
   // dev mode: the hostile ones come by themselves, the good one is launched
-  peer = await TestPeer.start({ settings: { devMode: true, executeTimeout: 1_500 } })
+  peer = await TestPeer.start({ settings: { devMode: true, executeTimeout } })
   scope = await Effect.runPromise(Scope.make())
   const found = await peer.install(chaincodeFolder(), "good")
   peer.instantiate(found)
   const evil = await peer.install(chaincodeFolder(), "evil")
   peer.instantiate(evil)
   await peer.invoke("good", ["noop"])
-})
+}
 afterEach(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
   await peer.stop()
@@ -64,10 +65,52 @@ const invokeEvil = (txId = "tx") =>
     (error: Error) => error.message
   )
 
+const completed = (txid: string, status = 200) =>
+  message(T.completed, { txid, channelId: "mychannel", payload: protos.Response.encode({ status }) })
+
 const getState = (txid: string, key = "a") =>
   message(T.getState, { txid, channelId: "mychannel", payload: protos.GetState.encode({ key }) })
 
 describe("chaincode", () => {
+  beforeEach(() => begin(1_500))
+
+  it("that dies in mid-transaction takes its own transactions along and no other", async () => {
+    const stream = await register()
+    const done = ["a", "b"].map(invokeEvil)
+    for (const _ of done) expect(await next(stream)).toMatchObject({ type: T.transaction })
+    const slow = peer.invoke("good", ["slow", "200"], { txId: "a" })
+    await Effect.runPromise(Scope.close(scope, Exit.void)) // its connection breaks
+    scope = await Effect.runPromise(Scope.make())
+    expect(await Promise.all(done)).toEqual(
+      ["a", "b"].map((txId) => `failed to execute transaction ${txId}: error sending: chaincode stream terminated`)
+    )
+    expect((await slow).payload).toBe("awake")
+    expect(peer.channel().open).toBe(0)
+    // it may come back
+    const again = await register()
+    const better = invokeEvil("c")
+    await next(again)
+    await run(again.send(completed("c")))
+    expect(await better).toBe("ran 200")
+  })
+
+  it("that answers twice is heard once; what it says next belongs to the next", async () => {
+    const stream = await register()
+    const first = invokeEvil("one")
+    await next(stream)
+    await run(stream.send(completed("one")))
+    await run(stream.send(message(T.error, { txid: "one", channelId: "mychannel", payload: Buffer.from("no, this") })))
+    await run(stream.send(completed("two"))) // before it was asked
+    await run(stream.send(getState("nobody")))
+    expect(await next(stream)).toMatchObject({ type: T.error, txid: "nobody" }) // all of it has been heard
+    expect(await first).toBe("ran 200")
+    const second = invokeEvil("two")
+    expect(await next(stream)).toMatchObject({ type: T.transaction, txid: "two" })
+    await run(stream.send(completed("two", 404)))
+    expect(await second).toBe("ran 404")
+    await goodGoesOn()
+  })
+
   it("that says nonsense loses its stream and its transaction", async () => {
     const stream = await register()
     const done = invokeEvil()
@@ -164,4 +207,45 @@ describe("chaincode", () => {
     expect(await done).toMatch(/chaincode stream terminated|timeout expired/)
     await goodGoesOn()
   })
+})
+
+describe("chaincode with all the time it wants", () => {
+  beforeEach(() => begin(120_000))
+
+  it("that opens 10,000 iterators gives them all back, and the memory", async () => {
+    for (let i = 0; i < 102; i++) peer.channel().put("evil", `k${String(i).padStart(3, "0")}`, "")
+    const stream = await register()
+    const txs = Array.from({ length: 20 }, (_, i) => `tx${i}`)
+    const done = Promise.all(txs.map(invokeEvil))
+    for (const _ of txs) expect(await next(stream)).toMatchObject({ type: T.transaction })
+    const payload = protos.GetStateByRange.encode({ startKey: "k", endKey: "l" })
+    const ids = new Set<string>()
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 500; i++) {
+      for (const txid of txs)
+        await run(stream.send(message(T.getStateByRange, { txid, channelId: "mychannel", payload })))
+      for (const _ of txs) {
+        const answer = protos.QueryResponse.decode((await next(stream)).payload)
+        expect(answer.hasMore).toBe(true)
+        ids.add(answer.id)
+      }
+    }
+    expect(ids.size).toBe(10_000)
+    // an iterator costs a few kilobytes while it is open
+    expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(400)
+    await goodGoesOn()
+    for (const txid of txs) await run(stream.send(completed(txid)))
+    expect(await done).toEqual(txs.map(() => "ran 200"))
+    expect(peer.channel().open).toBe(0)
+    const late = invokeEvil("next")
+    await next(stream)
+    const [id = ""] = ids
+    const more = protos.QueryStateNext.encode({ id })
+    await run(stream.send(message(T.queryStateNext, { txid: "next", channelId: "mychannel", payload: more })))
+    expect(Buffer.from((await next(stream)).payload).toString()).toBe(
+      "QUERY_STATE_NEXT failed: transaction ID: next: query iterator not found"
+    )
+    await run(stream.send(completed("next")))
+    expect(await late).toBe("ran 200")
+  }, 120_000)
 })

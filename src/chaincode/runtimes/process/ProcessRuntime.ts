@@ -24,13 +24,16 @@ import { containerName, fileNameOf, type NameParts } from "../names.js"
 import { prepareGo, prepareJava } from "./buildCompiled.js"
 import { prepareInPlace, prepareNode } from "./buildNode.js"
 import { type BuildError, type BuildOptions, type Prepared, refuse } from "./builds.js"
+import { CrashLoop, type CrashLoopLimit } from "./crashLoop.js"
 import { type DebugPort, openDebugPort } from "./DebugPort.js"
 import { chaincodeEnvironment, type Environment } from "./environment.js"
 import type { DiskFailed } from "./errors.js"
 import { disk } from "./errors.js"
 import { Folders } from "./Folders.js"
+import { sweep } from "./leftovers.js"
 import { exceeded, heapEnvironment } from "./memory.js"
-import { endLeftover, type ProcessMark, startTimeOf } from "./owner.js"
+import { type ProcessMark, startTimeOf } from "./owner.js"
+import { type KeysExposed, type Secrets, seal } from "./privacy.js"
 import { type ProcessLimits, type Supervised, supervise } from "./Supervised.js"
 import { onChange, watchedFolder } from "./watch.js"
 
@@ -39,9 +42,11 @@ export interface ProcessRuntimeOptions extends NameParts {
   readonly folder: string
   /** The peer's environment, as data from the launcher. */
   readonly environment: Environment
-  /** `vm.process.uid` and `gid`: the user that chaincode runs as. */
+  /** `vm.process.uid` and `gid`: the user that chaincode runs as; the group is the same number unless it is given. */
   readonly uid?: number
   readonly gid?: number
+  /** What that user must not reach. */
+  readonly secrets?: Secrets
   readonly limits?: ProcessLimits
   /** A folder of Go binaries made beforehand; see builds.ts. */
   readonly prebuilt?: string
@@ -51,15 +56,6 @@ export interface ProcessRuntimeOptions extends NameParts {
   /** A debugger port for each Node chaincode: this one for the first, the next ones up for others; 0 takes any. */
   readonly inspect?: number
 }
-
-/** After `exits` ends within `window` a chaincode is not started again before `pause` has passed. */
-export interface CrashLoopLimit {
-  readonly exits: number
-  readonly window: Duration.DurationInput
-  readonly pause: Duration.DurationInput
-}
-
-const DEFAULT_CRASH_LOOP: CrashLoopLimit = { exits: 5, window: "1 minute", pause: "30 seconds" }
 
 /** Another user was asked for, which only root may give. */
 export class UserRefused extends Data.TaggedError("UserRefused")<{ readonly uid: number }> {
@@ -89,8 +85,7 @@ class ProcessRuntime {
   /** By `name:version`; one that has ended stays until the next start, for those who ask how it ended. */
   private readonly running = new Map<string, Running>()
   private readonly builds = new Map<string, Deferred.Deferred<Prepared, BuildError>>()
-  private readonly crashes = new Map<string, Array<number>>()
-  private readonly limit: CrashLoopLimit
+  private readonly crashes: CrashLoop
   private starts = 0
 
   constructor(
@@ -100,7 +95,7 @@ class ProcessRuntime {
     /** The node's log: a start may come from a fiber that knows none. */
     private readonly nodeLog: Log.NodeLog
   ) {
-    this.limit = options.crashLoop ?? DEFAULT_CRASH_LOOP
+    this.crashes = new CrashLoop(options.crashLoop)
   }
 
   readonly start = (request: LaunchRequest): Effect.Effect<void, StartFailed> =>
@@ -352,67 +347,29 @@ class ProcessRuntime {
       const code = yield* this.gone(running)
       const { key } = running
       if (running.stopping) return yield* log.debug(`Chaincode ${key} ended with ${code}`)
-      const at = yield* Clock.currentTimeMillis
-      const since = at - Duration.toMillis(this.limit.window)
-      const recent = (this.crashes.get(key) ?? []).filter((time) => time > since)
-      this.crashes.set(key, [...recent, at])
+      this.crashes.add(key, yield* Clock.currentTimeMillis)
       yield* log.warning(`Chaincode ${key} ended by itself with ${code}`)
     })
   }
 
   private refuseCrashLoop(request: LaunchRequest): Effect.Effect<void, StartFailed> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const key = canonicalName(request.name, request.version)
-      const crashes = this.crashes.get(key) ?? []
-      const last = crashes.at(-1)
-      const { exits, pause, window } = this.limit
-      if (last === undefined || crashes.length < exits) return Effect.void
-      const wait = last + Duration.toMillis(pause) - now
-      if (wait <= 0) {
-        this.crashes.delete(key)
-        return Effect.void
-      }
-      const within = Duration.format(Duration.decode(window))
-      const seconds = Math.ceil(wait / 1000)
-      return refuse(
-        request,
-        `it ended ${crashes.length} times within ${within}; started again in ${seconds}s at the earliest`
-      )
+      const refusal = this.crashes.refusal(canonicalName(request.name, request.version), now)
+      return refusal === undefined ? Effect.void : refuse(request, refusal)
     })
   }
 }
 
-/** Ends what an earlier peer left running in this folder. */
-const sweep = (folders: Folders): Effect.Effect<void, DiskFailed> =>
-  Effect.gen(function* () {
-    for (const file of yield* disk(() => fs.readdir(folders.marks))) {
-      const place = path.join(folders.marks, file)
-      const mark = parseMark(yield* disk(() => fs.readFile(place, "utf8")))
-      if (mark !== undefined && (yield* disk(() => endLeftover(mark)))) {
-        yield* log.warning("Ended a chaincode process that an earlier peer left behind", { pid: mark.pid, mark: file })
-      }
-      yield* disk(() => fs.rm(place, { force: true }))
-    }
-  })
-
-const parseMark = (text: string): ProcessMark | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== "object" || value === null || !("pid" in value) || !("startTime" in value)) return undefined
-    const { pid, startTime } = value
-    const valid = typeof pid === "number" && Number.isInteger(pid) && pid > 1 && typeof startTime === "string"
-    return valid ? { pid, startTime } : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** `vm.type: process`. */
-export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRuntime, DiskFailed | UserRefused> =>
+export const layer = (
+  given: ProcessRuntimeOptions
+): Layer.Layer<ContainerRuntime, DiskFailed | UserRefused | KeysExposed> =>
   Layer.scoped(
     ContainerRuntime,
     Effect.gen(function* () {
-      const { gid, uid } = options
+      const { uid } = given
+      const gid = given.gid ?? uid // without a group of its own chaincode would keep the peer's
+      const options = { ...given, ...(gid === undefined ? {} : { gid }) }
       if (uid !== undefined && process.getuid?.() !== 0 && process.getuid?.() !== uid)
         return yield* new UserRefused({ uid })
       if (uid === undefined) {
@@ -420,6 +377,8 @@ export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRunt
           "Chaincode runs as the peer's own user and can read its keys and ledgers: set vm.process.uid and vm.process.gid"
         )
       }
+      if (uid !== undefined && gid !== undefined && options.secrets !== undefined)
+        yield* seal(options.secrets, { uid, gid })
       const folders = new Folders(options.folder, { uid, gid })
       yield* folders.open
       yield* sweep(folders)
