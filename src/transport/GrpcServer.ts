@@ -132,8 +132,8 @@ const asBytes = (message: Buffer): Uint8Array => message
 const asBuffer = (message: Uint8Array): Buffer =>
   Buffer.isBuffer(message) ? message : Buffer.from(message.buffer, message.byteOffset, message.byteLength)
 
-/** Milliseconds until a drained connection is cut, should its server outlive it. */
-const drainGrace = 60_000
+/** Milliseconds until a drained connection is cut, should its server outlive it; a stopped server is kept as long. */
+const drainGrace = 15_000
 
 const unthrottled: Throttle["acquire"] = (granted) => {
   granted()
