@@ -19,8 +19,20 @@ const program = Effect.scoped(
     const opened = (root: string) =>
       Effect.flatMap(makeLedgerProvider({ root, historyEnabled: true }), (provider) => provider.open("ch"))
     const sides = [
-      { keys: Number(smallKeys), ledger: yield* opened(smallRoot), ms: [] as number[], us: [] as number[] },
-      { keys: Number(largeKeys), ledger: yield* opened(largeRoot), ms: [] as number[], us: [] as number[] }
+      {
+        keys: Number(smallKeys),
+        ledger: yield* opened(smallRoot),
+        ms: [] as number[],
+        cpu: [] as number[],
+        us: [] as number[]
+      },
+      {
+        keys: Number(largeKeys),
+        ledger: yield* opened(largeRoot),
+        ms: [] as number[],
+        cpu: [] as number[],
+        us: [] as number[]
+      }
     ]
     row("opened", {})
     for (let round = 0; round < rounds; round++)

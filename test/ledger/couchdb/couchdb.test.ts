@@ -4,7 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import { describe, expect, it, vi } from "vitest"
+import { parseBlock } from "../../../src/ledger/blockstore/index.js"
 import type { CouchInstance } from "../../../src/ledger/couchdb/index.js"
+import { differences, openReplay, openStores, privateStateFaults } from "../../../src/ledger/maintenance/index.js"
 import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
 import { RWSetBuilder } from "../../../src/ledger/rwset/index.js"
 import type { PagedIterator, StateIterator, TxSimulator } from "../../../src/ledger/simulator/index.js"
@@ -358,6 +360,35 @@ describe(`CouchDB and the blocks (${which})`, () => {
         })
         const refused = yield* Effect.flip(Effect.flatMap(connect(server), (couch) => open(root, couch)))
         expect(refused.message).toContain("the state database [height=8] is ahead of the block store [height=1]")
+      })
+    ))
+
+  it("is what a replay of the blocks gives, for the ledger tools", () =>
+    run(
+      Effect.gen(function* () {
+        const dir = yield* tempDir
+        const root = `${dir}/ledgersData`
+        const server = yield* testServer
+        const fill = Effect.gen(function* () {
+          const ledger = yield* create(root, yield* connect(server))
+          yield* commitOne(ledger, "d", (sim) => deploy(sim, "cc", [["coll", 0n]]))
+          yield* commitOne(ledger, "t", (sim) => {
+            sim.setState("cc", "k", utf8('{ "n" : 1 }'))
+            sim.setPrivateData("cc", "coll", "p", utf8('{ "n" : 2 }'))
+          })
+          yield* commitTxs(ledger, [{ txId: "bad", results: byHand((b) => b.addWrite("cc", "_k", utf8("v"))) }])
+        })
+        yield* Effect.scoped(fill)
+        const stored = yield* openStores({ channelId: "ch", folder: `${root}/channels/ch` })
+        expect(stored.state.database).toBe("CouchDB")
+        const replay = yield* openReplay("ch", `${dir}/replay`, stored.state.database)
+        for (let number = 0n; number < stored.engine.height; number++) {
+          const block = parseBlock(stored.engine.blockSync(number))
+          const { codes } = replay.apply(block, new Uint8Array(block.envelopes.length))
+          if (number === 3n) expect([...codes]).toEqual([protos.TxValidationCode.INVALID_WRITESET])
+        }
+        expect([...differences(stored, replay.storage, false)]).toEqual([])
+        expect([...privateStateFaults(stored)]).toEqual([])
       })
     ))
 
