@@ -125,7 +125,14 @@ export const chaincode = section("chaincode", "Chaincode.", {
   system: textMap("system", "System chaincodes to deploy: `enable`, `true` or `yes`.", {
     sample: "\ncscc: enable\nlscc: enable\nqscc: enable"
   }),
-  systemPlugins: systemPlugins("systemPlugins", "System chaincodes from modules.", { sample: "" }),
+  systemVersion: text(
+    "systemVersion",
+    "Version of the system chaincodes. It enters what is endorsed: all peers of a channel must have the same.",
+    { fallback: "1.4.12", zeroIsUnset: true, ours: true }
+  ),
+  systemPlugins: systemPlugins("systemPlugins", "Go plugins of system chaincode: not loaded, a warning names them.", {
+    sample: ""
+  }),
   logging: section("logging", "Log of chaincode in containers.", {
     level: text("level", "Level of the chaincode.", { sample: "info" }),
     shim: text("shim", "Level of the shim.", { sample: "warning" }),

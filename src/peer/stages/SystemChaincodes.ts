@@ -23,7 +23,6 @@ import { makeDefinitions } from "../scc/lscc/definitions.js"
 import { makeLscc } from "../scc/lscc/Lscc.js"
 import * as names from "../scc/names.js"
 import { makeQscc } from "../scc/qscc/Qscc.js"
-import { compatibleVersion } from "../version.js"
 
 const log = Log.module("sccapi", "registerSysCC")
 
@@ -63,10 +62,15 @@ const registry = Layer.effect(
       yield* log.info(
         `system chaincode ${name} ${enabled.some((one) => one.name === name) ? "registered" : "disabled"}`
       )
+    for (const { enabled: wanted, name } of chaincode.systemPlugins)
+      if (wanted)
+        yield* log.warning(
+          `system chaincode plugin ${name} is not loaded: it is a Go plugin, as no release build loads them`
+        )
     const registered = enabled.map(asSystemChaincode)
     const byName = new Map(registered.map((one) => [one.name, one]))
     return {
-      version: compatibleVersion,
+      version: chaincode.systemVersion,
       isSystem: names.isSystem,
       isCallableByChaincode: names.isInvokableCC2CC,
       get: (name) => byName.get(name),
