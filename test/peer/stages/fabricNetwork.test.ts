@@ -8,6 +8,7 @@ import { join as path } from "node:path"
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { X509Identity } from "fabric-network"
 import { expect } from "vitest"
 import { fetchBlock, ordererBlocks } from "../../../src/client/index.js"
 import { decodeOrderer } from "../../../src/config/index.js"
@@ -108,19 +109,19 @@ const only = (folder: string): string => text(folder, readdirSync(folder)[0] ?? 
 const wallet = async () => {
   const made = await Wallets.newInMemoryWallet()
   const msp = userFolder("Org1MSP", "User1")
-  await made.put("user", {
-    credentials: {
-      certificate: only(path(msp, "signcerts")),
-      privateKey: only(path(msp, "keystore"))
+  const identities: Readonly<Record<string, X509Identity>> = {
+    user: {
+      credentials: { certificate: only(path(msp, "signcerts")), privateKey: only(path(msp, "keystore")) },
+      mspId: "Org1MSP",
+      type: "X.509"
     },
-    mspId: "Org1MSP",
-    type: "X.509"
-  })
-  await made.put("tls", {
-    credentials: { certificate: text(userTls, "client.crt"), privateKey: text(userTls, "client.key") },
-    mspId: "Org1MSP",
-    type: "X.509"
-  })
+    tls: {
+      credentials: { certificate: text(userTls, "client.crt"), privateKey: text(userTls, "client.key") },
+      mspId: "Org1MSP",
+      type: "X.509"
+    }
+  }
+  for (const [label, identity] of Object.entries(identities)) await made.put(label, identity)
   return made
 }
 

@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 /** Numbers that look random and are the same for the same name. */
 const randomOf = (name: string) => {
-  let block = Buffer.alloc(0)
+  let block: Uint8Array = new Uint8Array()
   let used = 0
   let turn = 0
   const byte = (): number => {
