@@ -201,12 +201,16 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       const o = ["-o", orderer.address]
       const on = [...o, "-C", CHANNEL, "-n", "sink"]
       const tx = join(chainA, "mychannel.tx")
-      expect((yield* cli("Admin", "channel", "create", ...o, "-c", CHANNEL, "-f", tx)).status).toBe(0)
-      expect((yield* cli("Admin", "channel", "join", "-b", "mychannel.block")).status).toBe(0)
+      const late = yield* cli("Admin", "channel", "create", ...o, "-c", CHANNEL, "-f", tx, "-t", "1ns")
+      expect(late.stderr.trimEnd().split("\n").at(-1)).toBe("Error: timeout waiting for channel creation")
+      const here = ["here.block", ...o, "-c", CHANNEL, "--bestEffort"]
+      while ((yield* cli("Admin", "channel", "fetch", "oldest", ...here)).status !== 0) yield* Effect.sleep("10 millis")
+      expect((yield* cli("Admin", "channel", "join", "--blockpath", "here.block")).status).toBe(0)
 
       // packages: from the folder, signed by two, installed
+      const owners = ["-i", "OR('Org1MSP.admin','Org2MSP.admin')"]
       const of = ["-l", "node", "-n", "sink", "-v", "1.0", "-p", sinkFolder]
-      expect(yield* cli("Admin", "chaincode", "package", ...of, "-s", "-S", "one.pkg")).toEqual({
+      expect(yield* cli("Admin", "chaincode", "package", ...of, "-s", "-S", ...owners, "one.pkg")).toEqual({
         status: 0,
         stdout: "",
         stderr: plugins
@@ -266,6 +270,15 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       expect(invoked.stderr).toMatch(
         /^INFO \[chaincodeCmd\] txid \[[0-9a-f]{64}\] committed with status \(VALID\) at 127\.0\.0\.1:\d+\nINFO \[chaincodeCmd\] Chaincode invoke successful\. result: status:200 payload:"k" \n$/
       )
+      const hasty = yield* cli("User1", "chaincode", "invoke", ...on, ...put, "--waitForEventTimeout", "1ns")
+      expect(hasty.stderr).toMatch(/^Error: timed out waiting for txid on all peers - proposal response: <nil>\n$/)
+      const profile = join(folder, "profile.yaml")
+      writeFileSync(
+        profile,
+        `channels: {${CHANNEL}: {peers: {p: {endorsingPeer: true}}}}\npeers: {p: {url: "grpc://${peer.address}"}}\n`
+      )
+      const byProfile = yield* cli("User1", "chaincode", "invoke", ...on, ...put, "--connectionProfile", profile)
+      expect(byProfile.stderr).toContain(`committed with status (VALID) at ${peer.address}\n`)
       const get = ["chaincode", "query", "-C", CHANNEL, "-n", "sink", "-c", '{"Args":["get","k"]}']
       expect((yield* cli("User1", ...get)).stdout).toBe("v\u00e9\n")
       expect((yield* cli("User1", ...get, "-x")).stdout).toBe("76c3a9\n")
@@ -282,6 +295,12 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       expect((yield* cli("User1", "chaincode", "invoke", ...on, "-c", '{"Args":["fail","boom"]}')).stderr).toBe(
         'Error: endorsement failure during invoke. response: status:500 message:"boom" \n'
       )
+      // plugins by name
+      const plugged = yield* cli("Admin", "chaincode", "upgrade", ...all, "-E", "escc", "-V", "vscc")
+      expect(plugged.stderr).toMatch(
+        /^INFO \[chaincodeCmd\] Using escc escc\nINFO \[chaincodeCmd\] Using vscc vscc\nError: could not assemble transaction, err /
+      )
+
       // why: what a stranger lacks, what is allowed; nothing where all is well
       const stranger = yield* run(
         ["chaincode", "query", "-C", CHANNEL, "-n", "sink", "-c", '{"Args":["noop"]}', "--explain"],
