@@ -1,7 +1,8 @@
 /**
  * The ledger: blocks, state, history and private data of a channel; read-write sets and their validation. May be
- * imported by ranks above 3. `lmdb/` is the only home of the lmdb package; `rwset/` and `mvcc/` are pure; `blockstore/`
- * serves the orderer alone as well; `peer/` puts everything together.
+ * imported by ranks above 3. `lmdb/` is the only home of the lmdb package, `couchdb/` (CouchDB as state database) of
+ * nano, `mango/` (rich queries over the built-in state) of pouchdb-selector-core; `rwset/` and `mvcc/` are pure;
+ * `blockstore/` serves the orderer alone as well; `peer/` puts everything together.
  */
 export * from "./blockstore/index.js"
 export * from "./confighistory/index.js"

@@ -81,7 +81,8 @@ export const layer = Layer.unwrapScoped(
   })
 ).pipe(
   stage("ledgers", {
-    remedy: "check peer.fileSystemPath: the folder must be writable, made by this program, and used by no other peer",
+    remedy:
+      "check peer.fileSystemPath: the folder must be writable, made by this program, and used by no other peer; with CouchDB check ledger.state.couchDBConfig, and that the server runs",
     exitCode: 2
   })
 )
