@@ -8,9 +8,11 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { OrdererConfig } from "../../config/index.js"
-import { type BlockStoreProvider, layerFile, layerRam } from "../../ledger/blockstore/index.js"
+import { BlockStoreProvider, layerFile, layerRam } from "../../ledger/blockstore/index.js"
 import * as Log from "../../runtime/Log.js"
+import { Metrics } from "../../runtime/Metrics.js"
 import { layerJson } from "../ledgers/jsonLedger.js"
+import { measured } from "../ledgers/measured.js"
 import { StartFailed, textOf } from "./errors.js"
 
 const log = Log.module("orderer.common.server")
@@ -28,6 +30,18 @@ const location = ({ location, prefix }: OrdererConfig["fileLedger"]): Effect.Eff
   }).pipe(Effect.tap((folder) => (location === "" ? log.debug(`Ledger dir: ${folder}`) : Effect.void)))
 
 export const layer = ({
+  fileLedger,
+  general,
+  ramLedger
+}: Pick<OrdererConfig, "fileLedger" | "general" | "ramLedger">): Layer.Layer<
+  BlockStoreProvider,
+  StartFailed,
+  Metrics
+> => Layer.provide(withMetrics, ofType({ fileLedger, general, ramLedger }))
+
+const withMetrics = Layer.effect(BlockStoreProvider, Effect.zipWith(BlockStoreProvider, Metrics, measured))
+
+const ofType = ({
   fileLedger,
   general,
   ramLedger
