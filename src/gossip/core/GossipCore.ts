@@ -3,7 +3,7 @@
  * Source: gossip-discovery.md 3.3 to 3.7 (gossip/gossip/gossip_impl.go). Runs alike in a peer and in a simulation:
  * time, dice, connections and identities come from outside.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { SyncLog } from "../../runtime/Log.js"
 import { equalBytes, toText } from "../../wire/bytes.js"
@@ -216,19 +216,17 @@ export class GossipCore implements GossipShape {
   readonly sendWithAck: GossipShape["sendWithAck"] = (message, options, peers) =>
     this.options.comm.sendWithAck(message, options, peers)
 
-  readonly sendByCriteria = (
-    message: gossip.GossipMessage,
-    criteria: SendCriteria
-  ): Effect.Effect<void, SendFailed> => {
-    const { comm, random, logs } = this.options
-    const channel = this.channels.get(criteria.channelId)
-    return sendByCriteria(message, criteria, {
-      peers: criteria.channelId === "" ? this.membership.alive() : channel === undefined ? undefined : channel.peers(),
-      random,
-      log: logs.gossip,
-      sendWithAck: comm.sendWithAck
+  readonly sendByCriteria = (message: gossip.GossipMessage, criteria: SendCriteria): Effect.Effect<void, SendFailed> =>
+    Effect.suspend(() => {
+      const { comm, random, logs } = this.options
+      const { channelId } = criteria
+      return sendByCriteria(message, criteria, {
+        peers: channelId === "" ? this.membership.alive() : this.channels.get(channelId)?.peers(),
+        random,
+        log: logs.gossip,
+        sendWithAck: comm.sendWithAck
+      })
     })
-  }
 
   readonly peerFilter = (
     channelId: string,

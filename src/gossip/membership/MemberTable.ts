@@ -21,7 +21,16 @@ export interface Member extends NetworkMember {
 /** What an alive message changed. */
 export type Applied = "learned" | "refreshed" | "resurrected" | "ignored"
 
-/** Without a secret envelope the known internal endpoint stays: Go peers strip it in passing (trap 9). */
+/** The envelope with the secret last seen, where it came without: payload and signature stay, the secret has its own. */
+const withKnownSecret = (envelope: gossip.Envelope, known: Member | undefined): gossip.Envelope =>
+  envelope.secretEnvelope !== undefined || known?.envelope.secretEnvelope === undefined
+    ? envelope
+    : { ...envelope, secretEnvelope: known.envelope.secretEnvelope }
+
+/**
+ * Without a secret envelope the known internal endpoint stays, and goes on being told to the own organisation: Go peers
+ * strip it in passing (trap 9), and who never learns it cannot dial a member that shows no external endpoint.
+ */
 const member = (view: AliveView, known: Member | undefined, now: number): Member => ({
   key: view.key,
   pkiId: view.pkiId,
@@ -30,7 +39,7 @@ const member = (view: AliveView, known: Member | undefined, now: number): Member
   metadata: view.metadata,
   time: view.time,
   lastSeen: now,
-  envelope: view.source.envelope
+  envelope: withKnownSecret(view.source.envelope, known)
 })
 
 /** Keeps the views that it takes, bytes and all: they must be over memory of their own (`detachedView`). */

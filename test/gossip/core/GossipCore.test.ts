@@ -314,6 +314,32 @@ describe("anchor peers", () => {
   })
 })
 
+describe("at rest", () => {
+  it("runs a timer for each job, not for each member", () => {
+    const steps = (members: number) => {
+      const { simulation } = started({ orgs: { Org1: 1 } })
+      simulation.join("ch")
+      const target = node(simulation, "peer0.Org1")
+      for (let i = 0; i < members; i++) {
+        const lone = new LonePeer(simulation, person("Org1", `m${i}`), `m${i}:1`)
+        simulation.network.link(lone.comm, target.comm)
+        simulation.network.arrive(
+          lone.comm,
+          target.comm,
+          alive(lone.who, { seq: 1n, endpoint: `m${i}:1`, inline: true })
+        )
+        simulation.network.arrive(lone.comm, target.comm, stateInfo(lone.who, "ch"))
+      }
+      expect(target.core.peersOfChannel("ch").length).toBe(members)
+      simulation.clock.advance(1000)
+      const before = simulation.clock.steps
+      simulation.clock.advance(20_000)
+      return simulation.clock.steps - before
+    }
+    expect(steps(150)).toBe(steps(5))
+  })
+})
+
 describe("the core's end", () => {
   it("leaves no timer, no subscription and no answer behind", () => {
     const { simulation } = started({ orgs: { Org1: 2 } })

@@ -39,8 +39,13 @@ describe("who is alive", () => {
   it("never blanks an internal endpoint that it knows (trap 9)", () => {
     const table = new MemberTable()
     table.apply(view({ seq: 1n, endpoint: "out:1", internal: "in:1" }), 0)
-    table.apply(view({ seq: 2n, endpoint: "out:2" }), 1)
+    const secret = table.alive()[0]?.envelope.secretEnvelope
+    const stripped = view({ seq: 2n, endpoint: "out:2" })
+    table.apply(stripped, 1)
     expect(table.alive()[0]).toMatchObject({ endpoint: "out:2", internalEndpoint: "in:1" })
+    // and it is told on, beside the newer message as it came
+    expect(secret).toBeDefined()
+    expect(table.alive()[0]?.envelope).toEqual({ ...stripped.source.envelope, secretEnvelope: secret })
     table.apply(view({ seq: 3n, endpoint: "out:2", internal: "in:3" }), 2)
     expect(table.alive()[0]?.internalEndpoint).toBe("in:3")
     table.bury(view({ seq: 3n }).key)
