@@ -1,23 +1,16 @@
-/** The `network` program: parses the command line, runs a command, gives the exit code. */
+/**
+ * The `network` program: parses the command line, runs a command, gives the exit code. A command's own modules are loaded
+ * when it is chosen: `--help` and `up` do not wait for Fabric's tools.
+ */
 import { readFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Command, CommanderError } from "commander"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import * as Program from "../runtime/Program.js"
-import { configtxgen } from "../tools/configtxgen/index.js"
-import { configtxlator } from "../tools/configtxlator/index.js"
-import { cryptogen } from "../tools/cryptogen/index.js"
-import { ledgerTool } from "../tools/ledger/index.js"
 import type { ToolIo } from "../tools/ToolIo.js"
-import { cleanCommand, downCommand, invokeCommand, type Place, queryCommand, statusCommand } from "./cli/commands.js"
-import { DiscoverOptions, DiscoverySubject, discoverCommand } from "./cli/discover.js"
-import { explainCommand } from "./cli/explain.js"
-import { CallOptions, CommonOptions, decodeOptions, UpOptions } from "./cli/options.js"
+import type { Place } from "./cli/commands.js"
 import type { Output } from "./cli/output.js"
-import { upCommand } from "./cli/up.js"
-import { NetworkRefused } from "./errors.js"
 
 export interface MainOptions {
   readonly argv: ReadonlyArray<string>
@@ -28,16 +21,27 @@ export interface MainOptions {
 /** The package's own folder, seen from `dist/network/main.js`. */
 const home = join(dirname(fileURLToPath(import.meta.url)), "..", "..")
 
-type Work = Effect.Effect<number, unknown>
+/** A command's work, once what it needs is loaded. */
+type Work = () => Promise<Effect.Effect<number, unknown>>
 
 /** Checks a command's options, then runs it. */
-const checked = <A, I>(
-  schema: Schema.Schema<A, I>,
-  given: unknown,
-  run: (options: A) => Effect.Effect<void, unknown>
-): Work => Effect.as(Effect.flatMap(decodeOptions(schema, given), run), 0)
+const checked =
+  <A, I>(
+    load: () => Promise<readonly [Schema.Schema<A, I>, (options: A) => Effect.Effect<void, unknown>]>,
+    given: unknown
+  ): Work =>
+  async () => {
+    const [{ runChecked }, [schema, run]] = await Promise.all([import("./cli/options.js"), load()])
+    return runChecked(schema, given, run)
+  }
 
 const TOOLS = "cryptogen, configtxgen or configtxlator"
+
+/** The commands on a network that is there, with their options. */
+const commands = async () => {
+  const [options, there] = await Promise.all([import("./cli/options.js"), import("./cli/commands.js")])
+  return { ...there, CommonOptions: options.CommonOptions, CallOptions: options.CallOptions }
+}
 
 const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   const cwd = process.cwd()
@@ -80,38 +84,72 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     )
     .option("--detach", "leave the network running and return")
     .action((given: unknown) =>
-      choose(checked(UpOptions, given, (o) => upCommand(o, { cwd, home, environment: options.env }, out(o))))
+      choose(
+        checked(async () => {
+          const [{ UpOptions }, { upCommand }] = await Promise.all([import("./cli/options.js"), import("./cli/up.js")])
+          return [UpOptions, (o) => upCommand(o, { cwd, home, environment: options.env }, out(o))]
+        }, given)
+      )
     )
   command("down", "stop a network that runs detached").action((given: unknown) =>
-    choose(checked(CommonOptions, given, (o) => downCommand(place(o), out(o))))
+    choose(
+      checked(async () => {
+        const { CommonOptions, downCommand } = await commands()
+        return [CommonOptions, (o) => downCommand(place(o), out(o))]
+      }, given)
+    )
   )
   command("clean", "remove a network's folder with its ledgers").action((given: unknown) =>
-    choose(checked(CommonOptions, given, (o) => cleanCommand(place(o), out(o))))
+    choose(
+      checked(async () => {
+        const { CommonOptions, cleanCommand } = await commands()
+        return [CommonOptions, (o) => cleanCommand(place(o), out(o))]
+      }, given)
+    )
   )
   command("status", "show which nodes are up").action((given: unknown) =>
-    choose(checked(CommonOptions, given, (o) => statusCommand(place(o), out(o))))
+    choose(
+      checked(async () => {
+        const { CommonOptions, statusCommand } = await commands()
+        return [CommonOptions, (o) => statusCommand(place(o), out(o))]
+      }, given)
+    )
   )
   command("invoke", "submit a transaction and wait until it is committed")
     .option("--name <chaincode>", "chaincode (default: the only one)")
     .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
-      choose(checked(CallOptions, given, (o) => invokeCommand(place(o), o, args, out(o))))
+      choose(
+        checked(async () => {
+          const { CallOptions, invokeCommand } = await commands()
+          return [CallOptions, (o) => invokeCommand(place(o), o, args, out(o))]
+        }, given)
+      )
     )
   command("query", "ask a chaincode without ordering anything")
     .option("--name <chaincode>", "chaincode (default: the only one)")
     .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
-      choose(checked(CallOptions, given, (o) => queryCommand(place(o), o, args, out(o))))
+      choose(
+        checked(async () => {
+          const { CallOptions, queryCommand } = await commands()
+          return [CallOptions, (o) => queryCommand(place(o), o, args, out(o))]
+        }, given)
+      )
     )
   command("explain", "say why a proposal or a transaction was refused: which check, policy, signer, key or version")
     .argument("<txid>", "transaction id")
     .action((txId: string, given: unknown) =>
       choose(
-        Effect.flatMap(decodeOptions(CommonOptions, given), (o) =>
-          explainCommand(place(o), txId, out(o), toolIo(options))
-        )
+        checked(async () => {
+          const [{ CommonOptions }, { explainCommand }] = await Promise.all([
+            import("./cli/options.js"),
+            import("./cli/explain.js")
+          ])
+          return [CommonOptions, (o) => explainCommand(place(o), txId, out(o), toolIo(options))]
+        }, given)
       )
     )
   program
@@ -131,11 +169,11 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .option("--tlsKey <file>", "with --msp-dir: its key")
     .action((subject: unknown, given: unknown) =>
       choose(
-        Effect.flatMap(decodeOptions(DiscoverySubject, subject), (what) =>
-          checked(DiscoverOptions, given, (o) =>
-            discoverCommand({ cwd, dir: o.dir }, what, o, (line) => void process.stdout.write(line))
-          )
-        )
+        checked(async () => {
+          const { DiscoverOptions, discoverCommand } = await import("./cli/discover.js")
+          const write = (line: string) => void process.stdout.write(line)
+          return [DiscoverOptions, (o) => discoverCommand({ cwd, dir: o.dir }, subject, o, write)]
+        }, given)
       )
     )
   program
@@ -155,22 +193,26 @@ const toolIo = (options: MainOptions): ToolIo => ({
 })
 
 /** Fabric's tools take their arguments as they are: commander must not look at them. */
-const tool = (argv: ReadonlyArray<string>, options: MainOptions): Work => {
-  const [name, ...rest] = argv
-  const io = toolIo(options)
-  switch (name) {
-    case "cryptogen":
-      return cryptogen(rest, io)
-    case "configtxgen":
-      return configtxgen(rest, io)
-    case "configtxlator":
-      return configtxlator(rest, io)
-    case "ledger":
-      return ledgerTool(rest, io)
-    default:
-      return new NetworkRefused({ reason: `no tool ${name ?? ""}`, remedy: `choose ${TOOLS}` })
+const tool =
+  (argv: ReadonlyArray<string>, options: MainOptions): Work =>
+  async () => {
+    const [name, ...rest] = argv
+    const io = toolIo(options)
+    switch (name) {
+      case "cryptogen":
+        return (await import("../tools/cryptogen/index.js")).cryptogen(rest, io)
+      case "configtxgen":
+        return (await import("../tools/configtxgen/index.js")).configtxgen(rest, io)
+      case "configtxlator":
+        return (await import("../tools/configtxlator/index.js")).configtxlator(rest, io)
+      case "ledger":
+        return (await import("../tools/ledger/index.js")).ledgerTool(rest, io)
+      default: {
+        const { NetworkRefused } = await import("./errors.js")
+        return new NetworkRefused({ reason: `no tool ${name ?? ""}`, remedy: `choose ${TOOLS}` })
+      }
+    }
   }
-}
 
 /** Runs the program; the launcher ends the process with the code. */
 export const main = async (options: MainOptions): Promise<number> => {
@@ -194,9 +236,14 @@ export const main = async (options: MainOptions): Promise<number> => {
   process.once("SIGHUP", hangUp)
   process.stdout.on("error", hangUp)
   process.stderr.on("error", hangUp)
+  const [given, { map }, Program] = await Promise.all([
+    work(),
+    import("effect/Effect"),
+    import("../runtime/Program.js")
+  ])
   let code = 0
-  const finished = Effect.map(work, (given) => {
-    code = given
+  const finished = map(given, (found) => {
+    code = found
   })
   const ended = await Program.run(finished, {
     log: undefined,

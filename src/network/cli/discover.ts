@@ -14,6 +14,7 @@ import type { discovery, Init } from "../../wire/index.js"
 import { NetworkRefused } from "../errors.js"
 import { makeConnections } from "../gateway/connections.js"
 import { folderOf, type Place, requireState, specOf } from "./commands.js"
+import { decodeOptions } from "./options.js"
 
 const text = Schema.optionalWith(Schema.String, { exact: true })
 const texts = Schema.optionalWith(Schema.Array(Schema.String), { exact: true })
@@ -101,13 +102,15 @@ const target = (place: Place, options: Options) =>
     return { peer, signer }
   })
 
+/** In: `peers`, `config` or `endorsers` as it was typed. */
 export const discoverCommand = (
   place: Place,
-  subject: DiscoverySubject,
+  asked: unknown,
   options: Options,
   write: (line: string) => void
 ): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
+    const subject = yield* decodeOptions(DiscoverySubject, asked)
     const query = yield* queryOf(subject, options)
     const { peer, signer } = yield* target(place, options)
     const [result] = yield* discover(peer, signer, [query], { deadline: "10 seconds" })

@@ -83,6 +83,13 @@ export const decodeOptions = <A, I>(schema: Schema.Schema<A, I>, given: unknown)
     })
   )
 
+/** Checks a command's options, then runs it; gives the exit code. */
+export const runChecked = <A, I>(
+  schema: Schema.Schema<A, I>,
+  given: unknown,
+  run: (options: A) => Effect.Effect<void, unknown>
+): Effect.Effect<number, unknown> => Effect.as(Effect.flatMap(decodeOptions(schema, given), run), 0)
+
 /** What `up` was asked for; what nobody named is left to defaults, or to the folder's earlier start. */
 export const networkOptions = (options: UpOptions): NetworkOptions => {
   const { batchTimeout, chaincode, channel, dir, init, maxMessages, orgs, peers, policy, stateDatabase, tls } = options
