@@ -170,6 +170,7 @@ const make = Effect.gen(function* () {
     address: name,
     port: 0,
     tlsEnabled: false,
+    certificate: () => undefined,
     mutualTls: false,
     addService,
     serve: Effect.asVoid(
