@@ -15,9 +15,15 @@ import type { MissingSet, Puller, ReconciledSet } from "./Puller.js"
 
 const log = Log.module("gossip.privdata")
 
+/** What of a ledger is asked. */
+export type ReconcilerLedger = Pick<
+  PeerLedgerShape,
+  "missingPvtData" | "mostRecentCollectionConfigBelow" | "commitPvtDataOfOldBlocks"
+>
+
 export interface ReconcilerSupport {
   readonly channelId: string
-  readonly ledger: PeerLedgerShape
+  readonly ledger: ReconcilerLedger
   readonly puller: Pick<Puller, "reconcile">
   readonly metrics: PrivateDataMetrics
   readonly batchSize: number

@@ -226,6 +226,43 @@ describe("state transfer", () => {
     })
   )
 
+  it.scopedLive("answers requests of eleven blocks, of fewer where it ends, and none of twelve", () =>
+    Effect.gen(function* () {
+      const { ahead, behind } = yield* serving(20)
+      const answers = new Map<bigint, ReadonlyArray<bigint>>()
+      behind.gossip.subscribeRaw(
+        ({ message }) => message.stateResponse !== undefined,
+        ({ message: { nonce, stateResponse } }) =>
+          void answers.set(
+            nonce,
+            (stateResponse?.payloads ?? []).map(({ seqNum }) => seqNum)
+          )
+      )
+      const ask = (nonce: bigint, startSeqNum: bigint, endSeqNum: bigint) =>
+        behind.gossip.send(
+          gossip.GossipMessage.create({
+            nonce,
+            channel: utf8(CHANNEL),
+            tag: gossip.GossipMessage_Tag.CHAN_OR_ORG,
+            stateRequest: { startSeqNum, endSeqNum }
+          }),
+          [{ endpoint: "a", pkiId: ahead.pkiId }]
+        )
+      ask(1n, 1n, 12n)
+      ask(2n, 12n, 11n)
+      ask(3n, 1n, 11n)
+      ask(4n, 18n, 28n)
+      ask(5n, 0xffff_ffff_ffff_fffen, 0xffff_ffff_ffff_ffffn) // refused: the sum wraps, as in the reference
+      ask(6n, 40n, 45n)
+      yield* until(() => answers.has(6n))
+      expect([...answers]).toEqual([
+        [3n, Array.from({ length: 11 }, (_, i) => BigInt(i + 1))],
+        [4n, [18n, 19n, 20n]],
+        [6n, []]
+      ])
+    })
+  )
+
   it.scopedLive("carries private data with its block", () =>
     Effect.gen(function* () {
       const network = new FakeNetwork()
