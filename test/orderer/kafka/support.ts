@@ -193,7 +193,7 @@ export const statusOf = (
   })
 
 /** Creates an application channel by the recorded request with another name. */
-export const createChannel = (node: Node, channelId: string) =>
+export const createChannel = (node: Pick<Node, "client" | "registrar">, channelId: string) =>
   Effect.gen(function* () {
     const recorded = common.Envelope.decode(fs.readFileSync(path.join(chainA, "mychannel.tx")))
     const { configUpdate } = common.ConfigUpdateEnvelope.decode(common.Payload.decode(recorded.payload).data)
