@@ -113,6 +113,6 @@ describe("seeks at height 4", () => {
             expect([name, yield* ask(client, method, { ...seek, behavior }, failing)]).toEqual([name, failing])
           }
         }),
-      60_000
+      180_000
     )
 })

@@ -185,5 +185,5 @@ for (const mutual of [false, true])
         })
         expect(peer.table.get("mychannel")?.ledger.height()).toBe(2n)
       }),
-    60_000
+    180_000
   )

@@ -98,7 +98,7 @@ describe("2,600 calls at once", () => {
         for (const fiber of patient) expect(Either.isRight(yield* Fiber.join(fiber))).toBe(true)
         expect(yield* metric(peer.operations, "endorser_proposals_received")).toBe(51)
       }),
-    120_000
+    300_000
   )
 })
 
@@ -138,7 +138,7 @@ describe("a thousand idle event streams", () => {
         peer.child.kill("SIGTERM")
         expect(yield* peer.ended).toBe(0)
       }),
-    120_000
+    300_000
   )
 })
 
@@ -188,6 +188,6 @@ describe("readers that do not read", () => {
         expect(sent - number).toBeLessThan(20 * 30 * recordedBlocks.length)
         expect(stalled).toHaveLength(20)
       }),
-    120_000
+    300_000
   )
 })

@@ -88,7 +88,7 @@ describe(`${many} channels in one peer`, () => {
         expect(second.lines.join("")).toContain("Failed to load chain channel-07")
         expect((yield* chainInfo(again, user, "channel-11")).height).toBe(1n)
       }),
-    120_000
+    300_000
   )
 })
 
@@ -160,6 +160,6 @@ describe("orderer addresses", () => {
         yield* reached(3n)
         expect(peer.lines.join("")).toContain(`Failed connecting to 127.0.0.1:${dead}`)
       }),
-    60_000
+    180_000
   )
 })

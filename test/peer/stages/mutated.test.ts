@@ -240,6 +240,6 @@ describe(`${many} mutated requests`, () => {
           expect([...said.values()].reduce((sum, count) => sum + count, 0)).toBe(many)
           expect(said.size).toBeGreaterThan(0)
         }),
-      30_000 + many * 50
+      120_000 + many * 50
     )
 })

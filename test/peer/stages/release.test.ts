@@ -135,7 +135,7 @@ describe("the peer's stages", () => {
         // nothing of all that is left behind: ports, locks, files
         expect(yield* startAndStop(folder, environment)).toEqual(stages)
       }),
-    120_000
+    300_000
   )
 
   for (const signal of ["SIGINT", "SIGTERM"] as const)
@@ -166,7 +166,7 @@ describe("the peer's stages", () => {
           }
           expect(yield* startAndStop(folder, environment)).toEqual(stages)
         }),
-      120_000
+      300_000
     )
 
   it.scopedLive(
@@ -198,6 +198,6 @@ describe("the peer's stages", () => {
         }
         yield* startAndStop(folder, environment)
       }),
-    60_000
+    180_000
   )
 })

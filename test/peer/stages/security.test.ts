@@ -146,5 +146,5 @@ it.scopedLive(
       ] as const)
         expect({ who, ...(yield* answers(client, signer)) }).toEqual({ who, ...expected })
     }),
-  60_000
+  180_000
 )

@@ -124,5 +124,5 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
         expect(yield* second.ended).toBe(0)
         expect(ordered.size).toBeGreaterThan(0)
       }),
-    120_000
+    300_000
   )

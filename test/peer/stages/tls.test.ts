@@ -132,7 +132,7 @@ describe("new certificates without a restart", () => {
         // who was connected all along still is
         expect(statusOf(yield* joinChannel(open, admin, genesisBlock()))).toBe("200")
       }),
-    30_000
+    180_000
   )
 
   it.scopedLive("are found behind links that move, as mounted secrets do", () =>
