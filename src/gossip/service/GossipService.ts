@@ -108,6 +108,8 @@ const make = ({ random, settings, timers }: ServiceOptions) =>
     const logger = yield* log.sync
     const handlers = new Map<string, Handler>()
     const eventers = new Map<string, ConfigEventer>()
+    /** For channels that the own organisation joins later. */
+    const chaincodesOf = new Map<string, ReadonlyArray<gossip.Chaincode>>()
 
     const initializeChannel = (channel: ChannelSupport) =>
       Effect.gen(function* () {
@@ -169,8 +171,12 @@ const make = ({ random, settings, timers }: ServiceOptions) =>
         const eventer = eventers.get(channelId) ?? new ConfigEventer(core.org)
         eventers.set(channelId, eventer)
         const event = eventer.next(bundle)
-        if (event._tag === "Join") core.joinChannel(event.join)
-        else if (event._tag === "Outside") logger.error(event.text)
+        if (event._tag === "Join") {
+          const known = core.hasChannel(channelId)
+          core.joinChannel(event.join)
+          const chaincodes = chaincodesOf.get(channelId)
+          if (!known && chaincodes !== undefined) core.updateChaincodes(channelId, chaincodes)
+        } else if (event._tag === "Outside") logger.error(event.text)
         core.suspectPeers(() => true)
       },
       initializeChannel,
@@ -186,6 +192,7 @@ const make = ({ random, settings, timers }: ServiceOptions) =>
           () => handlers.get(channelId)?.puller.fetch(block, wanted) ?? Effect.succeed({ found: [], purged: [] })
         ),
       updateChaincodes: (channelId, chaincodes) => {
+        chaincodesOf.set(channelId, chaincodes)
         if (core.hasChannel(channelId)) core.updateChaincodes(channelId, chaincodes)
       },
       took: (channelId) => {
