@@ -1,12 +1,13 @@
 /** Messages and lone peers for gossip's tests. */
 
 import * as Either from "effect/Either"
+import { afterEach } from "vitest"
 import { IdentityMapper } from "../../src/gossip/identity/index.js"
 import type { ConnectionInfo, ReceivedMessage, SignedGossipMessage } from "../../src/gossip/index.js"
 import { sealed, unsigned, withSecret } from "../../src/gossip/signing.js"
 import { SimTimers } from "../../src/gossip/simulation/SimClock.js"
 import type { SimPeer } from "../../src/gossip/simulation/SimNetwork.js"
-import type { SimNode, Simulation } from "../../src/gossip/simulation/Simulation.js"
+import { type SimNode, type SimOptions, Simulation } from "../../src/gossip/simulation/Simulation.js"
 import { simIdentity, simPkiId, simSecurity, simSign } from "../../src/gossip/simulation/simSecurity.js"
 import { gossip } from "../../src/wire/index.js"
 import type { Init } from "../../src/wire/types.js"
@@ -104,3 +105,29 @@ export const receivedFrom = (
 }
 
 export const envelopeOf = (message: Init<gossip.GossipMessage>): SignedGossipMessage => unsigned(message)
+
+/** Starts simulated networks for one test file, their log kept as `node level text`; each ends with its test. */
+export const networks = (seed: number) => {
+  let running: Array<Simulation> = []
+  afterEach(() => {
+    for (const simulation of running) simulation.stop()
+    running = []
+  })
+  return (options: Partial<SimOptions> & Pick<SimOptions, "orgs">) => {
+    const log: Array<string> = []
+    const simulation = new Simulation({
+      seed,
+      ...options,
+      log: (name, level, text) => void log.push(`${name} ${level} ${text}`)
+    })
+    running.push(simulation)
+    simulation.start()
+    return { simulation, log, nodes: simulation.nodes }
+  }
+}
+
+export const nodeOf = (simulation: Simulation, name: string): SimNode => {
+  const found = simulation.nodes.find((one) => one.name === name)
+  if (found === undefined) throw new Error(`no node ${name}`)
+  return found
+}

@@ -1,36 +1,20 @@
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { channelMac } from "../../../src/gossip/channel/mac.js"
 import { viewChange } from "../../../src/gossip/channel/tracker.js"
 import type { SignedGossipMessage } from "../../../src/gossip/index.js"
 import { openEnvelope, sealed, unsigned } from "../../../src/gossip/signing.js"
-import { blockMessage, type SimOptions, Simulation } from "../../../src/gossip/simulation/Simulation.js"
+import { blockMessage, type Simulation } from "../../../src/gossip/simulation/Simulation.js"
 import { simBlock } from "../../../src/gossip/simulation/simSecurity.js"
 import { gossip } from "../../../src/wire/index.js"
-import { alive, block, CHAN_AND_ORG, CHAN_OR_ORG, LonePeer, type Person, person } from "../support.js"
+import { alive, block, CHAN_AND_ORG, CHAN_OR_ORG, LonePeer, networks, nodeOf, type Person, person } from "../support.js"
 
-let running: Array<Simulation> = []
-afterEach(() => {
-  for (const simulation of running) simulation.stop()
-  running = []
-})
-
-const started = (options: Partial<SimOptions> & Pick<SimOptions, "orgs">) => {
-  const log: Array<string> = []
-  const simulation = new Simulation({
-    seed: 2,
-    ...options,
-    log: (name, level, text) => void log.push(`${name} ${level} ${text}`)
-  })
-  running.push(simulation)
-  simulation.start()
-  simulation.join("ch")
-  return { simulation, log }
+const network = networks(2)
+const started = (options: Parameters<typeof network>[0]) => {
+  const made = network(options)
+  made.simulation.join("ch")
+  return made
 }
-const node = (simulation: Simulation, name: string) => {
-  const found = simulation.nodes.find((one) => one.name === name)
-  if (found === undefined) throw new Error(`no node ${name}`)
-  return found
-}
+const node = nodeOf
 
 interface InfoOptions {
   readonly height?: bigint

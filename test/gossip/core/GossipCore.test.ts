@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { channelMac } from "../../../src/gossip/channel/mac.js"
 import { aggregated } from "../../../src/gossip/core/criteria.js"
 import type { NetworkMember, SendCriteria, SignedGossipMessage } from "../../../src/gossip/index.js"
 import { sealed, unsigned } from "../../../src/gossip/signing.js"
-import { blockMessage, type SimNode, type SimOptions, Simulation } from "../../../src/gossip/simulation/Simulation.js"
+import { blockMessage, type SimNode, type Simulation } from "../../../src/gossip/simulation/Simulation.js"
 import { gossip } from "../../../src/wire/index.js"
 import type { Init } from "../../../src/wire/types.js"
 import {
@@ -15,33 +15,15 @@ import {
   CHAN_OR_ORG,
   EMPTY,
   LonePeer,
+  networks,
+  nodeOf,
   ORG_ONLY,
   type Person,
   person
 } from "../support.js"
 
-let running: Array<Simulation> = []
-afterEach(() => {
-  for (const simulation of running) simulation.stop()
-  running = []
-})
-
-const started = (options: Partial<SimOptions> & Pick<SimOptions, "orgs">) => {
-  const log: Array<string> = []
-  const simulation = new Simulation({
-    seed: 3,
-    ...options,
-    log: (name, level, text) => void log.push(`${name} ${level} ${text}`)
-  })
-  running.push(simulation)
-  simulation.start()
-  return { simulation, log }
-}
-const node = (simulation: Simulation, name: string) => {
-  const found = simulation.nodes.find((one) => one.name === name)
-  if (found === undefined) throw new Error(`no node ${name}`)
-  return found
-}
+const started = networks(3)
+const node = nodeOf
 const stateInfo = (who: Person, channel: string, seq = 1n) =>
   sealed(
     {

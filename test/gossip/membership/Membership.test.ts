@@ -1,33 +1,11 @@
-import { afterEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { internalEndpointOf, openEnvelope, unsigned } from "../../../src/gossip/signing.js"
-import { type SimOptions, Simulation } from "../../../src/gossip/simulation/Simulation.js"
 import { toHex } from "../../../src/wire/bytes.js"
 import type { gossip } from "../../../src/wire/index.js"
-import { alive, EMPTY, LonePeer, person } from "../support.js"
+import { alive, EMPTY, LonePeer, networks, nodeOf, person } from "../support.js"
 
-let running: Array<Simulation> = []
-afterEach(() => {
-  for (const simulation of running) simulation.stop()
-  running = []
-})
-
-const started = (options: Partial<SimOptions> & Pick<SimOptions, "orgs">) => {
-  const log: Array<string> = []
-  const simulation = new Simulation({
-    seed: 1,
-    ...options,
-    log: (node, level, text) => void log.push(`${node} ${level} ${text}`)
-  })
-  running.push(simulation)
-  simulation.start()
-  return { simulation, log, nodes: simulation.nodes }
-}
-
-const node = (simulation: Simulation, name: string) => {
-  const found = simulation.nodes.find((one) => one.name === name)
-  if (found === undefined) throw new Error(`no node ${name}`)
-  return found
-}
+const started = networks(1)
+const node = nodeOf
 const names = (members: ReadonlyArray<{ readonly endpoint: string }>) => members.map(({ endpoint }) => endpoint).sort()
 const selfInformation = (request: gossip.MembershipRequest) => {
   const opened = openEnvelope(request.selfInformation)
