@@ -14,9 +14,12 @@ export interface MainOptions extends CliIo {
   readonly kill: (code: number) => void
 }
 
+/** Beyond Fabric: without words the node starts; `--help` prints the help that Go's program prints then. */
+const wordsOf = (argv: ReadonlyArray<string>): ReadonlyArray<string> => (argv.length === 0 ? ["node", "start"] : argv)
+
 export const main = (options: MainOptions): Promise<number> =>
   Effect.runPromise(
-    peerCommand(options.argv, options, {
+    peerCommand(wordsOf(options.argv), options, {
       start: ({ devMode }) => Effect.promise(async () => (await import("./startNode.js")).startNode(devMode, options))
     })
   )

@@ -65,7 +65,7 @@ describe("kill -9", () => {
         const env = prepare(folder, { port, orderer: orderer.address })
         let served = 2
         for (let cycle = 0; cycle < cycles; cycle += 1) {
-          const peer = yield* launch(["node", "start"], env)
+          const peer = yield* launch([], env)
           yield* peer.says(started)
           if (cycle === 0) {
             const answer = yield* join(yield* connect(`127.0.0.1:${port}`), admin, genesisBlock())
