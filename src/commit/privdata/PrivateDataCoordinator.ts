@@ -30,6 +30,8 @@ export interface FetchOutcome {
   readonly found: ReadonlyArray<FetchedSet>
   /** Sets whose life has ended everywhere: neither fetched again nor noted as missing (rule 85, trap 23). */
   readonly purged: ReadonlyArray<WantedSet>
+  /** No other peer is in the channel, nor likely to come soon: asking again would only hold the block up. */
+  readonly alone?: boolean
 }
 
 /** Asks other peers for private data; gossip provides it. */
@@ -183,6 +185,7 @@ export const makePrivateDataCoordinator = (
                   .pipe(Effect.catchAll((error) => log.warning(`[${channelId}] ${String(error)}`)))
           for (const w of outcome.purged) purged.add(setKey(w))
           if (open.every((w) => collected.has(w) || purged.has(setKey(w)))) return purged
+          if (outcome.alone === true) return purged
           yield* Effect.sleep("1 second")
         }
       })

@@ -63,6 +63,8 @@ interface Item {
 
 /** Polls of the membership while nobody is known, a second apart. */
 const POLLS = 5
+/** Milliseconds after a channel's start from which a peer that knows no other one there does not wait for one any more. */
+const ALONE_AFTER = 10_000
 /** Milliseconds that an answer may take. */
 const ANSWER_LIMIT = 5000
 /** Requests of others that wait; their streams are held back beyond that. */
@@ -100,6 +102,8 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
     const channel = utf8(channelId)
     const retriever = makeRetriever(support)
     const pending = new Set<Pending>()
+    const begun = yield* Clock.currentTimeMillis
+    const settled = Effect.map(Clock.currentTimeMillis, (now) => now - begun >= ALONE_AFTER)
 
     // ---- Answers and requests of others ----
 
@@ -157,7 +161,7 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
     const members: Effect.Effect<ReadonlyArray<NetworkMember>> = Effect.gen(function* () {
       for (let poll = 1; ; poll += 1) {
         const members = core.peersOfChannel(channelId)
-        if (members.length > 0 || poll === POLLS) return members
+        if (members.length > 0 || poll === POLLS || (yield* settled)) return members
         yield* Effect.sleep("1 second")
       }
     })
@@ -311,7 +315,8 @@ export const makePuller = (support: PullerSupport): Effect.Effect<Puller, never,
               const payloads = found.get(keyOf(digest))
               return payloads === undefined ? [] : [{ wanted: one, payloads }]
             }),
-            purged: items.flatMap(([one, { digest }]) => (purged.has(keyOf(digest)) ? [one] : []))
+            purged: items.flatMap(([one, { digest }]) => (purged.has(keyOf(digest)) ? [one] : [])),
+            alone: core.peersOfChannel(channelId).length === 0 && (yield* settled)
           }
         }),
       reconcile: (missing) =>
