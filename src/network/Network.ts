@@ -14,10 +14,10 @@ import {
   peerEnvironment
 } from "./environment.js"
 import { type NetworkRefused, type NodeFailed, StepFailed } from "./errors.js"
-import { type Gateway, makeGateway } from "./gateway/Gateway.js"
-import type { NetworkPorts } from "./layout.js"
+import { type Gateway, type Gateways, makeGateways } from "./gateway/Gateway.js"
+import type { NetworkPorts, Shape } from "./layout.js"
 import * as layout from "./layout.js"
-import { makeMaterial } from "./material.js"
+import { makeChannelFile, makeMaterial } from "./material.js"
 import { Nodes, type RunningNode } from "./nodes/Nodes.js"
 import type { ChaincodeSpec, NetworkSpec } from "./spec.js"
 import { stateDatabaseEnvironment } from "./stateDatabase.js"
@@ -37,14 +37,20 @@ export interface NetworkEnvironment {
 }
 
 export interface RunningNetwork {
+  /** As it was started. */
   readonly spec: NetworkSpec
   readonly ports: NetworkPorts
   readonly nodes: ReadonlyArray<RunningNode>
+  /** The first channel's. */
   readonly gateway: Gateway
+  readonly gateways: Gateways
+  /** As it is now. */
+  readonly shape: () => Shape
+  readonly reshape: (shape: Shape) => void
 }
 
 /** Fails with the first node that ends by itself; never succeeds. */
-export const firstFailure = ({ nodes }: RunningNetwork): Effect.Effect<never, NodeFailed> =>
+export const firstFailure = ({ nodes }: Pick<RunningNetwork, "nodes">): Effect.Effect<never, NodeFailed> =>
   nodes.reduce<Effect.Effect<never, NodeFailed>>(
     (others, { failure }) => Effect.raceFirst(others, failure),
     Effect.never
@@ -53,7 +59,7 @@ export const firstFailure = ({ nodes }: RunningNetwork): Effect.Effect<never, No
 type Failure = NetworkRefused | NodeFailed | StepFailed
 
 /** Milliseconds that a step took, told to the reporter. */
-const timed =
+export const timed =
   (reporter: Reporter) =>
   <A, E, R>(step: Effect.Effect<A, E, R>, what: string | ((result: NoInfer<A>) => string)): Effect.Effect<A, E, R> =>
     Effect.gen(function* () {
@@ -108,9 +114,30 @@ export const up = (
     })
     const running = yield* Effect.all([orderer, ...peers], { concurrency: 4 })
 
-    // ---- Channel ----
-    const gateway = yield* makeGateway(spec, ports)
-    yield* step(gateway.createChannel, (outcome) => `channel ${spec.channel}: ${outcome}`)
+    // ---- Channels ----
+    let current: Shape = { spec, ports }
+    const gateways = yield* makeGateways(() => current)
+    for (const channel of layout.channelsOf(spec)) yield* channelStep(gateways(channel), current, channel, reporter)
+
+    // ---- Chaincode ----
+    for (const one of packaged) yield* installStep(gateways(one.chaincode.channel), one, reporter)
+    const reshape = (shape: Shape) => {
+      current = shape
+    }
+    return { spec, ports, nodes: running, gateway: gateways(), gateways, shape: () => current, reshape }
+  })
+
+/** Creates a channel, has the peers join it and tells it of anchor peers; each where it is not done yet. */
+export const channelStep = (
+  gateway: Gateway,
+  { ports, spec }: Shape,
+  channel: string,
+  reporter: Reporter
+): Effect.Effect<void, StepFailed> =>
+  Effect.gen(function* () {
+    const step = timed(reporter)
+    yield* makeChannelFile(spec, ports, channel)
+    yield* step(gateway.createChannel, (outcome) => `channel ${channel}: ${outcome}`)
     yield* step(gateway.join, (joined) =>
       joined.length === 0 ? "all peers had joined" : `joined ${joined.join(", ")}`
     )
@@ -119,10 +146,6 @@ export const up = (
       yield* step(gateway.setAnchors, (set) =>
         set.length === 0 ? "found anchor peers" : `set the anchor peers of ${set.join(", ")}`
       )
-
-    // ---- Chaincode ----
-    for (const one of packaged) yield* installStep(gateway, one, reporter)
-    return { spec, ports, nodes: running, gateway }
   })
 
 // ---- Chaincode -----------------------------------------------------------------------------------------------------

@@ -7,21 +7,25 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { ProposalRefused } from "../client/index.js"
 import { toolEnvironment } from "./environment.js"
 import { StepFailed, TransactionInvalid } from "./errors.js"
-import type { Gateway } from "./gateway/Gateway.js"
+import type { Gateways } from "./gateway/Gateway.js"
 import type { TransactionRequest } from "./gateway/transactions.js"
+import { addPeer, createChannel, deployChaincode, type Growing } from "./grow.js"
 import * as layout from "./layout.js"
-import { deploy, firstFailure, type NetworkEnvironment, type RunningNetwork, up } from "./Network.js"
+import { firstFailure, type NetworkEnvironment, type RunningNetwork, up } from "./Network.js"
 import * as EmbeddedNodes from "./nodes/EmbeddedNodes.js"
+import type { Nodes, RunningNode } from "./nodes/Nodes.js"
 import { anyPorts } from "./ports.js"
 import { type ConnectionProfile, connectionProfile, type WalletIdentity, walletIdentities } from "./profile.js"
 import { type Resumed, resume } from "./resume.js"
-import { type ChaincodeOptions, type NetworkOptions, networkSpec } from "./spec.js"
+import type { ChaincodeOptions, NetworkOptions } from "./spec.js"
 import { stateOf, writeState } from "./state.js"
 
 export { ProposalRefused } from "../client/index.js"
@@ -55,6 +59,8 @@ export interface CallOptions {
   readonly transient?: Readonly<Record<string, string | Uint8Array>>
   /** Organisations whose peers endorse; all by default. */
   readonly endorsers?: ReadonlyArray<string>
+  /** The channel; the network's first by default. */
+  readonly channel?: string
 }
 
 /** One chaincode as an application sees it. */
@@ -67,8 +73,16 @@ export interface Contract {
   readonly with: (options: CallOptions) => Contract
 }
 
+export interface AddedPeer {
+  readonly host: string
+  /** `127.0.0.1:port` */
+  readonly address: string
+}
+
 export interface Network {
   readonly channel: string
+  /** The first channel and those beside it, as they are now. */
+  readonly channels: ReadonlyArray<string>
   readonly dir: string
   /** Addresses as `127.0.0.1:port`; peers and operations by host name. */
   readonly addresses: {
@@ -87,6 +101,13 @@ export interface Network {
   readonly contract: (chaincode: string, options?: CallOptions) => Contract
   /** Installs and instantiates a chaincode, or upgrades it when its version is another. */
   readonly deploy: (chaincode: ChaincodeOptions) => Promise<void>
+  /**
+   * Starts a further peer of an organisation (the first unless one is named), which joins every channel and gets the
+   * chaincodes. Addresses and profiles have it afterwards.
+   */
+  readonly addPeer: (options?: { readonly org?: string }) => Promise<AddedPeer>
+  /** Creates a further channel of all organisations and has every peer join it. */
+  readonly createChannel: (name: string) => Promise<void>
   /** Stops every node in order, and removes the folder if it was a temporary one. */
   readonly stop: () => Promise<void>
 }
@@ -103,8 +124,9 @@ const promise = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
   throw error instanceof StepFailed && error.cause instanceof ProposalRefused ? error.cause : error
 }
 
-const contractOf = (gateway: Gateway, chaincode: string, options: CallOptions = {}): Contract => {
-  const { endorsers, identity, transient } = options
+const contractOf = (gateways: Gateways, chaincode: string, options: CallOptions = {}): Contract => {
+  const { channel, endorsers, identity, transient } = options
+  const gateway = gateways(channel)
   const request = (args: ReadonlyArray<string | Uint8Array>): TransactionRequest => ({
     chaincode,
     args,
@@ -124,7 +146,7 @@ const contractOf = (gateway: Gateway, chaincode: string, options: CallOptions = 
         )
       ),
     evaluate: async (...args) => Buffer.from(await promise(gateway.evaluate(request(args)))),
-    with: (more) => contractOf(gateway, chaincode, { ...options, ...more })
+    with: (more) => contractOf(gateways, chaincode, { ...options, ...more })
   }
 }
 
@@ -136,6 +158,7 @@ const portTaken = (error: unknown): boolean =>
 
 interface Started {
   readonly network: RunningNetwork
+  readonly nodes: Context.Context<Nodes>
   readonly scope: Scope.CloseableScope
 }
 
@@ -147,18 +170,24 @@ const start = (
   Effect.gen(function* () {
     const ports = known ?? (yield* anyPorts(layout.peersOf(spec)))
     const scope = yield* Scope.make()
+    const layer = EmbeddedNodes.layer({ logSpec, toolEnvironment: environment.toolEnvironment })
+    const nodes = yield* Layer.buildWithScope(layer, scope)
     const network = yield* up(spec, ports, environment, silent).pipe(
-      Effect.provide(EmbeddedNodes.layer({ logSpec, toolEnvironment: environment.toolEnvironment })),
+      Effect.provide(nodes),
       Scope.extend(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
     yield* writeState(spec.dir, stateOf(spec, ports))
-    return { network, scope }
+    return { network, nodes, scope }
   })
 
 /** Tells of the first node that ends by itself. */
-const watch = ({ network, scope }: Started, onFailure: (error: Error) => void): Effect.Effect<void> =>
-  firstFailure(network).pipe(
+const watch = (
+  nodes: ReadonlyArray<RunningNode>,
+  scope: Scope.Scope,
+  onFailure: (error: Error) => void
+): Effect.Effect<void> =>
+  firstFailure({ nodes }).pipe(
     Effect.catchAll((error) => Effect.sync(() => onFailure(error))),
     Effect.forkIn(scope),
     Effect.asVoid
@@ -184,11 +213,28 @@ export const startNetwork = async (options: StartOptions = {}): Promise<Network>
     }
   }
   const started = await attempt(2)
-  const { network, scope } = started
-  if (onFailure !== undefined) await promise(watch(started, onFailure))
-  const { gateway, ports, spec } = network
+  const { network, nodes, scope } = started
+  const watched = async (running: ReadonlyArray<RunningNode>): Promise<void> => {
+    if (onFailure !== undefined) await promise(watch(running, scope, onFailure))
+  }
+  await watched(network.nodes)
+  const { gateways, reshape, shape, spec } = network
+  const growing: Growing = {
+    shape,
+    reshape,
+    gateways,
+    environment,
+    reporter: silent,
+    remember: Effect.suspend(() => writeState(spec.dir, stateOf(shape().spec, shape().ports)))
+  }
+  // one change after the other
+  const changes = Effect.unsafeMakeSemaphore(1)
+  const change = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => promise(changes.withPermits(1)(effect))
 
-  const profiles = Object.fromEntries(spec.orgs.map((org) => [org.name, connectionProfile(spec, ports, org)]))
+  const profilesNow = () => {
+    const now = shape()
+    return Object.fromEntries(now.spec.orgs.map((org) => [org.name, connectionProfile(now.spec, now.ports, org)]))
+  }
   const [firstOrg] = spec.orgs
   const at = (port: number): string => `127.0.0.1:${port}`
   let stopped: Promise<void> | undefined
@@ -199,23 +245,36 @@ export const startNetwork = async (options: StartOptions = {}): Promise<Network>
   return {
     channel: spec.channel,
     dir: spec.dir,
-    addresses: {
-      orderer: at(ports.orderer),
-      peers: Object.fromEntries(Object.entries(ports.peers).map(([host, { peer }]) => [host, at(peer)])),
-      operations: Object.fromEntries([
-        [layout.ORDERER_HOST, at(ports.ordererOperations)],
-        ...Object.entries(ports.peers).map(([host, { operations }]) => [host, at(operations)] as const)
-      ])
+    get channels() {
+      return layout.channelsOf(shape().spec)
     },
-    profile: profiles[firstOrg?.name ?? ""] ?? {},
-    profiles,
+    get addresses() {
+      const { ports } = shape()
+      return {
+        orderer: at(ports.orderer),
+        peers: Object.fromEntries(Object.entries(ports.peers).map(([host, { peer }]) => [host, at(peer)])),
+        operations: Object.fromEntries([
+          [layout.ORDERER_HOST, at(ports.ordererOperations)],
+          ...Object.entries(ports.peers).map(([host, { operations }]) => [host, at(operations)] as const)
+        ])
+      }
+    },
+    get profile() {
+      return profilesNow()[firstOrg?.name ?? ""] ?? {}
+    },
+    get profiles() {
+      return profilesNow()
+    },
     identities: Object.fromEntries(walletIdentities(spec).map((identity) => [identity.label, identity])),
     walletFolder: layout.walletFolder(spec.dir),
-    contract: (chaincode, call) => contractOf(gateway, chaincode, call),
-    deploy: async (chaincode) => {
-      const { chaincodes } = await promise(networkSpec({ ...options, chaincodes: [chaincode] }, process.cwd()))
-      await promise(Effect.forEach(chaincodes, (one) => deploy(gateway, one, environment, silent), { discard: true }))
+    contract: (chaincode, call) => contractOf(gateways, chaincode, call),
+    deploy: (chaincode) => change(deployChaincode(growing, chaincode, process.cwd())),
+    addPeer: async ({ org } = {}) => {
+      const made = await change(addPeer(growing, org).pipe(Effect.provide(nodes), Scope.extend(scope)))
+      await watched([made.node])
+      return { host: made.host, address: at(made.port) }
     },
+    createChannel: (name) => change(createChannel(growing, name)),
     stop: () => (stopped ??= stop())
   }
 }

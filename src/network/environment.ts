@@ -15,6 +15,15 @@ export const LOG_FORMAT =
 
 const LOOPBACK = "127.0.0.1"
 
+/** Fabric's own settings are for three brokers or more, and wait long for them. */
+const kafkaEnvironment = (brokers: ReadonlyArray<string>): Environment =>
+  brokers.length === 0
+    ? {}
+    : {
+        ORDERER_KAFKA_TOPIC_REPLICATIONFACTOR: String(Math.min(3, brokers.length)),
+        ORDERER_KAFKA_RETRY_SHORTINTERVAL: "1s"
+      }
+
 /** In: the folder with our `orderer.yaml` and `core.yaml`. */
 export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, configDir: string): Environment => {
   const material = layout.ordererMaterial(spec.dir)
@@ -31,6 +40,7 @@ export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, confi
     ORDERER_FILELEDGER_LOCATION: layout.ordererLedger(spec.dir),
     ORDERER_OPERATIONS_LISTENADDRESS: `${LOOPBACK}:${ports.ordererOperations}`,
     ORDERER_GENERAL_TLS_ENABLED: String(spec.tls),
+    ...kafkaEnvironment(spec.brokers),
     ...(spec.tls
       ? {
           ORDERER_GENERAL_TLS_CERTIFICATE: join(tls, "server.crt"),

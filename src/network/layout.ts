@@ -23,6 +23,12 @@ export interface NetworkPorts {
   readonly peers: Readonly<Record<string, PeerPorts>>
 }
 
+/** A network as it is now; it may grow. */
+export interface Shape {
+  readonly spec: NetworkSpec
+  readonly ports: NetworkPorts
+}
+
 export interface PeerPlace {
   readonly org: OrgSpec
   readonly host: string
@@ -58,6 +64,12 @@ export const peerHost = (org: OrgSpec, index: number): string => `peer${index}.$
 export const usersOf = (org: OrgSpec): ReadonlyArray<string> => [
   "Admin",
   ...Array.from({ length: org.users }, (_, i) => `User${i + 1}`)
+]
+
+/** The network's first channel and the others. */
+export const channelsOf = ({ channel, furtherChannels }: NetworkSpec): ReadonlyArray<string> => [
+  channel,
+  ...furtherChannels
 ]
 
 /** All peers, organisation by organisation. */

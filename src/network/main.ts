@@ -43,6 +43,13 @@ const commands = async () => {
   return { ...there, CommonOptions: options.CommonOptions, CallOptions: options.CallOptions }
 }
 
+/** The commands that change a network, with their options. */
+const growth = async () => {
+  const [options, grow] = await Promise.all([import("./cli/options.js"), import("./cli/grow.js")])
+  const { ChaincodeDeployOptions, ChannelCreateOptions, PeerAddOptions } = options
+  return { ...grow, ChaincodeDeployOptions, ChannelCreateOptions, PeerAddOptions }
+}
+
 const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   const cwd = process.cwd()
   const out = (given: { readonly json?: boolean | undefined }): Output => ({
@@ -68,6 +75,8 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     .option("--policy <text>", "its endorsement policy (default: any member)")
     .option("--orgs <count>", "peer organisations (default: 1)")
     .option("--peers <count>", "peers of each organisation (default: 1)")
+    .option("--consensus <type>", "solo (default) or kafka")
+    .option("--brokers <list>", "kafka: brokers that run, as host:port,host:port (none is started: that takes Java)")
     .option("--tls [on|off]", "TLS between everything (default: off)")
     .option("--batch-timeout <ms>", "a block is cut after this time though not full (default: 200)")
     .option("--max-messages <count>", "transactions that fill a block (default: 10)")
@@ -117,6 +126,7 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
   )
   command("invoke", "submit a transaction and wait until it is committed")
     .option("--name <chaincode>", "chaincode (default: the only one)")
+    .option("--channel <name>", "channel (default: the network's first)")
     .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
@@ -129,6 +139,7 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
     )
   command("query", "ask a chaincode without ordering anything")
     .option("--name <chaincode>", "chaincode (default: the only one)")
+    .option("--channel <name>", "channel (default: the network's first)")
     .option("--identity <label>", "identity of the wallet that calls (default: admin)")
     .argument("<args...>", "function and arguments")
     .action((args: ReadonlyArray<string>, given: unknown) =>
@@ -136,6 +147,60 @@ const build = (options: MainOptions, choose: (work: Work) => void): Command => {
         checked(async () => {
           const { CallOptions, queryCommand } = await commands()
           return [CallOptions, (o) => queryCommand(place(o), o, args, out(o))]
+        }, given)
+      )
+    )
+  const world = { cwd, home, environment: options.env }
+  const group = (name: string, description: string) => {
+    const parent = program.command(name).description(description)
+    return (sub: string, what: string) =>
+      parent
+        .command(sub)
+        .description(what)
+        .option("--dir <folder>", "folder of the network (default: ./network)")
+        .option("--json", "one JSON object a line, for scripts")
+  }
+  group("peer", "change the peers of a network that runs")(
+    "add",
+    "start a further peer: it joins every channel and gets the chaincodes"
+  )
+    .option("--org <name>", "its organisation (default: the first)")
+    .action((given: unknown) =>
+      choose(
+        checked(async () => {
+          const { PeerAddOptions, peerAddCommand } = await growth()
+          return [PeerAddOptions, (o) => peerAddCommand(o, world, out(o))]
+        }, given)
+      )
+    )
+  group("channel", "change the channels of a network that runs")(
+    "create",
+    "create a further channel; every peer joins it"
+  )
+    .argument("<name>", "lower-case letters, digits, dots and dashes, a letter first")
+    .action((name: string, given: unknown) =>
+      choose(
+        checked(async () => {
+          const { ChannelCreateOptions, channelCreateCommand } = await growth()
+          return [ChannelCreateOptions, (o) => channelCreateCommand(name, o, world, out(o))]
+        }, given)
+      )
+    )
+  group("chaincode", "change the chaincodes of a network that runs")(
+    "deploy",
+    "install and instantiate a chaincode, or upgrade it when another version is there"
+  )
+    .argument("<folder>", "its code")
+    .option("--channel <name>", "channel (default: the network's first)")
+    .option("--name <chaincode>", "its name (default: the folder's)")
+    .option("--version <text>", "its version (default: 1.0)")
+    .option("--init <json>", "arguments of its Init, as a JSON list of texts")
+    .option("--policy <text>", "its endorsement policy (default: any member)")
+    .action((path: string, given: unknown) =>
+      choose(
+        checked(async () => {
+          const { ChaincodeDeployOptions, chaincodeDeployCommand } = await growth()
+          return [ChaincodeDeployOptions, (o) => chaincodeDeployCommand(path, o, world, out(o))]
         }, given)
       )
     )

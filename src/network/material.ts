@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { makeChannelCreationTransaction, makeGenesisBlock } from "../channelconfig/index.js"
 import * as Log from "../runtime/Log.js"
-import { type CryptoConfig, generate, nodeSpec, organizationSpec } from "../tools/cryptogen/index.js"
+import { type CryptoConfig, extend, generate, nodeSpec, organizationSpec } from "../tools/cryptogen/index.js"
 import { common } from "../wire/index.js"
 import { StepFailed } from "./errors.js"
 import { makeFolder } from "./folders.js"
@@ -60,17 +60,42 @@ const configuration = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<vo
     const warnings: Array<string> = []
     const warn = (text: string) => void warnings.push(text)
     const freshness = { now, nonce: new Uint8Array(randomBytes(24)) }
-    const genesis = yield* makeGenesisBlock(systemProfile(spec, ports), layout.SYSTEM_CHANNEL, freshness, warn)
-    const creation = yield* makeChannelCreationTransaction(spec.channel, channelProfile(spec, ports), now, warn)
+    // a topic keeps its channel's name: one of an earlier network on these brokers must not be taken up again
+    const own = spec.brokers.length === 0 ? "" : `-${randomBytes(4).toString("hex")}`
+    const genesis = yield* makeGenesisBlock(
+      systemProfile(spec, ports),
+      `${layout.SYSTEM_CHANNEL}${own}`,
+      freshness,
+      warn
+    )
     yield* Effect.forEach(warnings, (text) => log.warning(text))
-    yield* Effect.try(() => {
-      writeFileSync(layout.channelFile(spec.dir, spec.channel), common.Envelope.encode(creation))
-      writeFileSync(layout.genesisFile(spec.dir), common.Block.encode(genesis))
-    })
+    yield* makeChannelFile(spec, ports, spec.channel)
+    yield* Effect.try(() => writeFileSync(layout.genesisFile(spec.dir), common.Block.encode(genesis)))
   }).pipe(failing("make the genesis block"))
 
+/** The transaction that creates a channel, where it is not there yet. */
+export const makeChannelFile = (
+  spec: NetworkSpec,
+  ports: NetworkPorts,
+  channel: string
+): Effect.Effect<void, StepFailed> =>
+  Effect.gen(function* () {
+    const file = layout.channelFile(spec.dir, channel)
+    if (existsSync(file)) return
+    const warnings: Array<string> = []
+    const warn = (text: string) => void warnings.push(text)
+    const now = yield* Clock.currentTimeMillis
+    const creation = yield* makeChannelCreationTransaction(channel, channelProfile(spec, ports), now, warn)
+    yield* Effect.forEach(warnings, (text) => log.warning(text))
+    yield* Effect.try(() => writeFileSync(file, common.Envelope.encode(creation)))
+  }).pipe(failing(`make the transaction that creates ${channel}`))
+
+/** Keys and certificates of what the spec has beyond the folder. */
+export const extendMaterial = (spec: NetworkSpec): Effect.Effect<void, StepFailed> =>
+  Effect.asVoid(extend(cryptoConfig(spec), layout.crypto(spec.dir))).pipe(failing("extend crypto material"))
+
 /** Profiles and wallet for SDKs. */
-const forClients = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<void, StepFailed> =>
+export const forClients = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<void, StepFailed> =>
   Effect.try(() => {
     for (const org of spec.orgs)
       writeFileSync(

@@ -2,7 +2,7 @@
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import { NetworkRefused } from "./errors.js"
-import type { NetworkPorts, PeerPlace } from "./layout.js"
+import type { NetworkPorts, PeerPlace, PeerPorts } from "./layout.js"
 
 const LOOPBACK = "127.0.0.1"
 
@@ -72,6 +72,28 @@ export const anyPorts = (peers: ReadonlyArray<Pick<PeerPlace, "host">>): Effect.
         peers.map(({ host }, i) => [host, { peer: at(2 + 3 * i), chaincode: at(3 + 3 * i), operations: at(4 + 3 * i) }])
       )
     }
+  })
+
+const isFree = (port: number): Effect.Effect<boolean> =>
+  Effect.acquireUseRelease(listen(port), () => Effect.void, close).pipe(Effect.isSuccess)
+
+/** Ports of one more peer: the next in Fabric's row where they are free, any free ones otherwise. */
+export const nextPorts = ({ peers }: NetworkPorts): Effect.Effect<PeerPorts, NetworkRefused> =>
+  Effect.gen(function* () {
+    const own = Object.values(peers)
+    const peer = 1000 + Math.max(0, ...own.map((ports) => ports.peer))
+    const next = {
+      peer,
+      chaincode: peer + 1,
+      operations: 1 + Math.max(0, ...own.map(({ operations }) => operations))
+    }
+    const taken = new Set(own.flatMap((ports) => Object.values(ports)))
+    const wanted = Object.values(next)
+    // out of the row means that the others' ports are any free ones too
+    const inRow = own.every(({ peer: one }) => one < 20_000) && wanted.every((port) => !taken.has(port))
+    if (inRow && (yield* Effect.forEach(wanted, isFree)).every(Boolean)) return next
+    const [first = 0, second = 0, third = 0] = yield* freePorts(3)
+    return { peer: first, chaincode: second, operations: third }
   })
 
 /** Every port with what it is for. */

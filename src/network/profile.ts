@@ -41,12 +41,14 @@ export const connectionProfile = (spec: NetworkSpec, ports: NetworkPorts, org: O
       organization: org.name,
       connection: { timeout: { peer: { endorser: "300" }, orderer: "300" } }
     },
-    channels: {
-      [spec.channel]: {
-        orderers: [layout.ORDERER_HOST],
-        peers: Object.fromEntries(peers.map(({ host }) => [host, roles]))
-      }
-    },
+    channels: Object.fromEntries(
+      layout
+        .channelsOf(spec)
+        .map((channel) => [
+          channel,
+          { orderers: [layout.ORDERER_HOST], peers: Object.fromEntries(peers.map(({ host }) => [host, roles])) }
+        ])
+    ),
     organizations: Object.fromEntries(
       spec.orgs.map((o) => [
         o.name,

@@ -63,7 +63,7 @@ export const systemProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile =
   consortium: "",
   application: undefined,
   orderer: {
-    ordererType: "solo",
+    ordererType: spec.brokers.length === 0 ? "solo" : "kafka",
     addresses: [`127.0.0.1:${ports.orderer}`],
     batchTimeout: BigInt(Math.round(spec.batchTimeoutMs * 1e6)),
     batchSize: {
@@ -71,7 +71,7 @@ export const systemProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile =
       absoluteMaxBytes: 99 * 1024 * 1024,
       preferredMaxBytes: 512 * 1024
     },
-    kafkaBrokers: [],
+    kafkaBrokers: spec.brokers,
     etcdRaft: undefined,
     organizations: [ordererOrg(spec)],
     maxChannels: 0n,

@@ -11,11 +11,16 @@ import { type NetworkOptions, type NetworkSpec, networkSpec, type OrgSpec } from
 import { type NetworkState, readState } from "./state.js"
 
 /** What runs of a network: its nodes, the orderer first. */
-export const runningNodes = ({ pids }: NetworkState): ReadonlyArray<readonly [name: string, pid: number]> =>
+export const runningNodes = ({
+  pids
+}: Pick<NetworkState, "pids">): ReadonlyArray<readonly [name: string, pid: number]> =>
   Object.entries(pids).filter(([, pid]) => isOurs(pid))
 
 const orgsText = (orgs: ReadonlyArray<OrgSpec>): string =>
   orgs.map(({ name, peers }) => `${name} with ${peers} peer${peers === 1 ? "" : "s"}`).join(", ")
+
+const consensusText = (brokers: ReadonlyArray<string>): string =>
+  brokers.length === 0 ? "solo" : `kafka on ${brokers.join(",")}`
 
 /** Options that ask for something else than the folder was made with. */
 const contradictions = (options: NetworkOptions, asked: NetworkSpec, made: NetworkState): ReadonlyArray<string> => {
@@ -23,6 +28,7 @@ const contradictions = (options: NetworkOptions, asked: NetworkSpec, made: Netwo
     [options.channel, "its channel is", asked.channel, made.channel],
     [options.tls, "TLS is", asked.tls ? "on" : "off", made.tls ? "on" : "off"],
     [options.orgs, "it has", orgsText(asked.orgs), orgsText(made.orgs)],
+    [options.consensus, "its consensus is", consensusText(asked.brokers), consensusText(made.brokers)],
     [options.batchTimeout, "its batch timeout is", `${asked.batchTimeoutMs} ms`, `${made.batchTimeoutMs} ms`],
     [
       options.maxMessageCount,
@@ -61,13 +67,15 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
         reason: `the network in ${asked.dir} was made otherwise: ${differing.join("; ")}`,
         remedy: "leave these options away, choose another folder, or start anew after `clean`"
       })
-    const { batchTimeoutMs, channel, maxMessageCount, orgs, ports, tls } = state
+    const { batchTimeoutMs, brokers, channel, maxMessageCount, orgs, ports, tls } = state
+    const furtherChannels = [...new Set([...state.furtherChannels, ...asked.furtherChannels])].filter(
+      (one) => one !== channel
+    )
     const chaincodes =
       options.chaincodes === undefined ? state.chaincodes.filter(({ path }) => existsSync(path)) : asked.chaincodes
     const stateDatabase = asked.stateDatabase ?? state.stateDatabase
     const database = stateDatabase === undefined ? {} : { stateDatabase }
-    return {
-      spec: { dir: asked.dir, batchTimeoutMs, channel, chaincodes, maxMessageCount, orgs, tls, ...database },
-      ports
-    }
+    const { dir } = asked
+    const limits = { batchTimeoutMs, maxMessageCount }
+    return { spec: { dir, ...limits, channel, furtherChannels, chaincodes, orgs, tls, brokers, ...database }, ports }
   })

@@ -19,6 +19,8 @@ export interface OrgOptions {
 export interface ChaincodeOptions {
   /** Folder of the chaincode: `package.json` (Node), Go files, `pom.xml` or `build.gradle` (Java). */
   readonly path: string
+  /** Channel it runs on; the network's first unless said otherwise. */
+  readonly channel?: string
   /** The folder's name unless said otherwise. */
   readonly name?: string
   /** `1.0` unless said otherwise. */
@@ -45,8 +47,14 @@ export interface NetworkOptions {
   readonly dir?: string
   /** `mychannel` unless said otherwise. */
   readonly channel?: string
+  /** Channels beside that one, with the same organisations. */
+  readonly furtherChannels?: ReadonlyArray<string>
   readonly orgs?: ReadonlyArray<OrgOptions>
   readonly tls?: boolean
+  /** `solo` unless said otherwise; `kafka` orders through the brokers named. */
+  readonly consensus?: "solo" | "kafka"
+  /** Kafka brokers as `host:port`. They must run: a broker is a Java program, and is not started here. */
+  readonly brokers?: ReadonlyArray<string>
   /** Milliseconds after which a block is cut though not full; 200 unless said otherwise. */
   readonly batchTimeout?: number
   /** Transactions that fill a block; 10 unless said otherwise. */
@@ -67,8 +75,12 @@ export interface OrgSpec {
 export interface NetworkSpec {
   readonly dir: string
   readonly channel: string
+  /** Channels beside that one. */
+  readonly furtherChannels: ReadonlyArray<string>
   readonly orgs: ReadonlyArray<OrgSpec>
   readonly tls: boolean
+  /** The Kafka brokers that order; none: solo. */
+  readonly brokers: ReadonlyArray<string>
   readonly batchTimeoutMs: number
   readonly maxMessageCount: number
   readonly chaincodes: ReadonlyArray<ChaincodeSpec>
@@ -77,7 +89,7 @@ export interface NetworkSpec {
 }
 
 /** A chaincode with its defaults filled in; the path is absolute. */
-export type ChaincodeSpec = Required<Omit<ChaincodeOptions, "policy" | "collections">> & ChaincodeOptions
+export type ChaincodeSpec = Required<Omit<ChaincodeOptions, "channel" | "policy" | "collections">> & ChaincodeOptions
 
 const nameForm = /^[A-Za-z][A-Za-z0-9]*$/
 const channelForm = /^[a-z][a-z0-9.-]*$/
@@ -95,12 +107,27 @@ const nameOf = (path: string): string =>
 
 const refuse = (reason: string, remedy: string) => Either.left(new NetworkRefused({ reason, remedy }))
 
+const isAddress = (text: string): boolean => {
+  const port = /^[^\s:/,]+:(\d{1,5})$/.exec(text)?.[1]
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+}
+
+/** Why a channel cannot be called that; undefined when it can. */
+const channelFault = (channel: string): readonly [reason: string, remedy: string] | undefined => {
+  if (!channelForm.test(channel) || channel.length > 249)
+    return [`'${channel}' is no channel name`, "lower-case letters, digits, dots and dashes, a letter first"]
+  return channel === SYSTEM_CHANNEL ? [`the channel name '${channel}' is taken`, "choose another"] : undefined
+}
+
 /** Fills in defaults; refuses what the material could not be made of. */
 export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either<NetworkSpec, NetworkRefused> => {
   const channel = options.channel ?? "mychannel"
-  if (!channelForm.test(channel) || channel.length > 249)
-    return refuse(`'${channel}' is no channel name`, "lower-case letters, digits, dots and dashes, a letter first")
-  if (channel === SYSTEM_CHANNEL) return refuse(`the channel name '${channel}' is taken`, "choose another")
+  const named = (options.chaincodes ?? []).flatMap((chaincode) => chaincode.channel ?? [])
+  const channels = new Set([channel, ...(options.furtherChannels ?? []), ...named])
+  for (const one of channels) {
+    const fault = channelFault(one)
+    if (fault !== undefined) return refuse(...fault)
+  }
   const orgs = options.orgs ?? [{ name: "Org1" }]
   if (orgs.length === 0) return refuse("a network needs an organisation", "name at least one")
   const specs: Array<OrgSpec> = []
@@ -133,9 +160,21 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
       return refuse(`'${name}' is no chaincode name`, "letters and digits, joined by single dashes or underscores")
     if (!versionForm.test(version))
       return refuse(`'${version}' is no chaincode version`, "letters, digits, dots, dashes, underscores and plus signs")
-    if (chaincodes.findIndex((other) => other.name === name) !== i)
+    const on = (one: ChaincodeSpec) => one.channel ?? channel
+    if (chaincodes.findIndex((other) => other.name === name && on(other) === on(chaincodes[i] ?? other)) !== i)
       return refuse(`the chaincode name '${name}' is taken`, "choose another")
   }
+  const consensus = options.consensus ?? "solo"
+  const brokers = options.brokers ?? []
+  const wrong = brokers.find((broker) => !isAddress(broker))
+  if (wrong !== undefined) return refuse(`'${wrong}' is no broker`, "host:port")
+  if (consensus === "kafka" && brokers.length === 0)
+    return refuse(
+      "Kafka's brokers must be named: a broker is a Java program, and is not started here",
+      'start one, and give --brokers host:port,… (brokers: ["host:port"] of startNetwork)'
+    )
+  if (consensus !== "kafka" && brokers.length > 0)
+    return refuse("brokers are Kafka's", "choose --consensus kafka, or leave them away")
   const { stateDatabase } = options
   const peers = specs.reduce((sum, org) => sum + org.peers, 0)
   const fault = stateDatabase === undefined ? undefined : stateDatabaseFault(stateDatabase, peers)
@@ -144,8 +183,10 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
   return Either.right({
     dir: resolve(cwd, options.dir ?? "network"),
     channel,
+    furtherChannels: [...channels].slice(1),
     orgs: specs,
     tls: options.tls ?? false,
+    brokers,
     batchTimeoutMs,
     maxMessageCount,
     chaincodes,

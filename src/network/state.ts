@@ -31,14 +31,18 @@ const Chaincode = Schema.Struct({
   /** Folder of its code. */
   path: Schema.String,
   initArgs: Schema.Array(Schema.String),
+  /** Absent: the network's first. */
+  channel: Schema.optionalWith(Schema.String, { exact: true }),
   policy: Schema.optionalWith(Schema.String, { exact: true })
 })
 
 export const NetworkState = Schema.Struct({
   format: Schema.Literal(1),
   channel: Schema.String,
+  furtherChannels: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [], exact: true }),
   orgs: Schema.Array(Org),
   tls: Schema.Boolean,
+  brokers: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [], exact: true }),
   batchTimeoutMs: Schema.Number,
   maxMessageCount: Schema.Number,
   stateDatabase: Schema.optionalWith(Schema.String, { exact: true }),
@@ -53,22 +57,35 @@ export type NetworkState = typeof NetworkState.Type
 
 /** The state of a network none of whose nodes runs. */
 export const stateOf = (
-  { batchTimeoutMs, chaincodes, channel, maxMessageCount, orgs, stateDatabase, tls }: NetworkSpec,
+  {
+    batchTimeoutMs,
+    brokers,
+    chaincodes,
+    channel,
+    furtherChannels,
+    maxMessageCount,
+    orgs,
+    stateDatabase,
+    tls
+  }: NetworkSpec,
   ports: NetworkPorts
 ): NetworkState => ({
   format: 1,
   channel,
+  furtherChannels,
   orgs,
   tls,
+  brokers,
   batchTimeoutMs,
   maxMessageCount,
   ...(stateDatabase === undefined ? {} : { stateDatabase }),
   ports,
-  chaincodes: chaincodes.map(({ initArgs, name, path, policy, version }) => ({
+  chaincodes: chaincodes.map(({ channel: on, initArgs, name, path, policy, version }) => ({
     name,
     version,
     path,
     initArgs,
+    ...(on === undefined ? {} : { channel: on }),
     ...(policy === undefined ? {} : { policy })
   })),
   pids: {}
@@ -111,3 +128,23 @@ export const writeState = (dir: string, state: NetworkState): Effect.Effect<void
         remedy: "choose another folder with --dir"
       })
   })
+
+/** Changes what is remembered, as it is at this moment: other commands write it too. */
+export const updateState = (
+  dir: string,
+  change: (state: NetworkState) => NetworkState
+): Effect.Effect<void, NetworkRefused> =>
+  Effect.flatMap(readState(dir), (state) => (state === undefined ? Effect.void : writeState(dir, change(state))))
+
+/** Notes a process that was started. */
+export const withPid =
+  (name: string, pid: number) =>
+  (state: NetworkState): NetworkState => ({ ...state, pids: { ...state.pids, [name]: pid } })
+
+/** Notes that a process has ended. */
+export const withoutPid =
+  (name: string) =>
+  (state: NetworkState): NetworkState => {
+    const { [name]: _gone, ...pids } = state.pids
+    return { ...state, pids }
+  }

@@ -109,7 +109,7 @@ const chains = async () => {
   return Effect.runPromise(
     Effect.scoped(
       Effect.gen(function* () {
-        const connections = yield* makeConnections(spec, state.ports)
+        const connections = yield* makeConnections(() => ({ spec, ports: state.ports }))
         const request = { channelId: spec.channel, signer: yield* connections.admin() }
         return {
           orderer: yield* chainOf(yield* connections.orderer, ordererBlocks, request),

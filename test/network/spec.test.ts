@@ -185,6 +185,8 @@ describe("state", () => {
   const state: NetworkState = {
     format: 1,
     channel: "mychannel",
+    furtherChannels: ["further"],
+    brokers: [],
     orgs: [{ name: "Org1", mspId: "Org1MSP", domain: "org1.example.com", peers: 1, users: 1 }],
     tls: true,
     batchTimeoutMs: 200,

@@ -7,7 +7,7 @@ import { connect } from "../../transport/index.js"
 import { toText } from "../../wire/protoutil.js"
 import { NetworkRefused, type StepFailed } from "../errors.js"
 import { connectionOptions } from "../gateway/connections.js"
-import { type Gateway, makeGateway } from "../gateway/Gateway.js"
+import { type Gateway, makeGateways } from "../gateway/Gateway.js"
 import * as layout from "../layout.js"
 import { isOurs, terminate } from "../processes.js"
 import { runningNodes } from "../resume.js"
@@ -95,11 +95,22 @@ export const statusCommand = (place: Place, output: Output): Effect.Effect<void,
     yield* say(
       output,
       [
-        `network in ${dir}, channel ${state.channel}, TLS ${state.tls ? "on" : "off"}`,
+        `network in ${dir}, channel ${layout.channelsOf(specOf(dir, state)).join(", ")}, TLS ${state.tls ? "on" : "off"}`,
         ...shown.map(({ address, name, status }) => `  ${status.padEnd(5)} ${name} ${address}`),
-        ...state.chaincodes.map(({ name, version }) => `  chaincode ${name} ${version}`)
+        ...state.chaincodes.map(
+          ({ channel, name, version }) =>
+            `  chaincode ${name} ${version}${channel === undefined ? "" : ` on ${channel}`}`
+        )
       ].join("\n"),
-      { event: "status", dir, channel: state.channel, tls: state.tls, nodes: shown, chaincodes: state.chaincodes }
+      {
+        event: "status",
+        dir,
+        channel: state.channel,
+        channels: layout.channelsOf(specOf(dir, state)),
+        tls: state.tls,
+        nodes: shown,
+        chaincodes: state.chaincodes
+      }
     )
   })
 
@@ -107,23 +118,32 @@ export const statusCommand = (place: Place, output: Output): Effect.Effect<void,
 
 const withGateway = <A>(
   place: Place,
+  channel: string | undefined,
   use: (gateway: Gateway, state: NetworkState) => Effect.Effect<A, StepFailed | NetworkRefused>
 ): Effect.Effect<A, StepFailed | NetworkRefused> =>
   Effect.gen(function* () {
     const dir = folderOf(place)
     const state = yield* requireState(dir)
     return yield* Effect.scoped(
-      Effect.flatMap(makeGateway(specOf(dir, state), state.ports), (gateway) => use(gateway, state))
+      Effect.flatMap(
+        makeGateways(() => ({ spec: specOf(dir, state), ports: state.ports })),
+        (gateways) => use(gateways(channel), state)
+      )
     )
   })
 
-/** The chaincode named, or the only one there is. */
-const chaincodeOf = (state: NetworkState, named: string | undefined): Effect.Effect<string, NetworkRefused> => {
-  const [only] = state.chaincodes
+/** The chaincode named, or the only one that the channel has. */
+const chaincodeOf = (
+  state: NetworkState,
+  named: string | undefined,
+  channel = state.channel
+): Effect.Effect<string, NetworkRefused> => {
+  const there = state.chaincodes.filter((one) => (one.channel ?? state.channel) === channel)
+  const [only] = there
   if (named !== undefined) return Effect.succeed(named)
-  if (only !== undefined && state.chaincodes.length === 1) return Effect.succeed(only.name)
+  if (only !== undefined && there.length === 1) return Effect.succeed(only.name)
   return new NetworkRefused({
-    reason: state.chaincodes.length === 0 ? "the network runs no chaincode" : "the network runs several chaincodes",
+    reason: there.length === 0 ? "the network runs no chaincode" : "the network runs several chaincodes",
     remedy: "name one with --name"
   })
 }
@@ -133,10 +153,12 @@ export interface CallOptions {
   readonly name?: string | undefined
   /** Label of the wallet's identity that calls. */
   readonly identity?: string | undefined
+  /** The channel; the network's first unless said otherwise. */
+  readonly channel?: string | undefined
 }
 
-const requestOf = (state: NetworkState, { identity, name }: CallOptions, args: ReadonlyArray<string>) =>
-  Effect.map(chaincodeOf(state, name), (chaincode) => ({
+const requestOf = (state: NetworkState, { channel, identity, name }: CallOptions, args: ReadonlyArray<string>) =>
+  Effect.map(chaincodeOf(state, name, channel), (chaincode) => ({
     chaincode,
     args,
     ...(identity === undefined ? {} : { identity })
@@ -149,7 +171,7 @@ export const invokeCommand = (
   args: ReadonlyArray<string>,
   output: Output
 ): Effect.Effect<void, StepFailed | NetworkRefused> =>
-  withGateway(place, (gateway, state) =>
+  withGateway(place, options.channel, (gateway, state) =>
     Effect.gen(function* () {
       const { block, code, payload, txId } = yield* gateway.submit(yield* requestOf(state, options, args))
       const text = toText(payload)
@@ -174,7 +196,7 @@ export const queryCommand = (
   args: ReadonlyArray<string>,
   output: Output
 ): Effect.Effect<void, StepFailed | NetworkRefused> =>
-  withGateway(place, (gateway, state) =>
+  withGateway(place, options.channel, (gateway, state) =>
     Effect.gen(function* () {
       const payload = toText(yield* gateway.evaluate(yield* requestOf(state, options, args)))
       yield* say(output, payload, { event: "query", payload })

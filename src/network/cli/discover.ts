@@ -96,7 +96,7 @@ const target = (place: Place, options: Options) =>
     }
     const dir = folderOf(place)
     const state = yield* requireState(dir)
-    const connections = yield* makeConnections(specOf(dir, state), state.ports)
+    const connections = yield* makeConnections(() => ({ spec: specOf(dir, state), ports: state.ports }))
     const peer = yield* server === undefined ? connections.firstPeer() : connections.peer(server)
     const signer = yield* options.identity === undefined ? connections.admin() : connections.identity(options.identity)
     return { peer, signer }

@@ -39,7 +39,28 @@ const Arguments = Schema.parseJson(
 export const CommonOptions = Schema.Struct({ dir: OptionalText, json: OptionalFlag })
 
 /** Options of `invoke` and `query`. */
-export const CallOptions = Schema.Struct({ ...CommonOptions.fields, name: OptionalText, identity: OptionalText })
+export const CallOptions = Schema.Struct({
+  ...CommonOptions.fields,
+  name: OptionalText,
+  identity: OptionalText,
+  channel: OptionalText
+})
+
+export const PeerAddOptions = Schema.Struct({ ...CommonOptions.fields, org: OptionalText })
+export type PeerAddOptions = typeof PeerAddOptions.Type
+
+export const ChannelCreateOptions = CommonOptions
+export type ChannelCreateOptions = typeof ChannelCreateOptions.Type
+
+export const ChaincodeDeployOptions = Schema.Struct({
+  ...CommonOptions.fields,
+  channel: OptionalText,
+  name: OptionalText,
+  version: OptionalText,
+  init: maybe(Arguments),
+  policy: OptionalText
+})
+export type ChaincodeDeployOptions = typeof ChaincodeDeployOptions.Type
 
 export const UpOptions = Schema.Struct({
   ...CommonOptions.fields,
@@ -49,6 +70,8 @@ export const UpOptions = Schema.Struct({
   policy: OptionalText,
   orgs: count(50),
   peers: count(20),
+  consensus: maybe(Schema.Literal("solo", "kafka").annotations(wanting("want solo or kafka"))),
+  brokers: OptionalText,
   tls: maybe(Schema.Union(Schema.Boolean, Schema.Literal("on", "off")).annotations(wanting("want on or off"))),
   batchTimeout: number("want milliseconds, at least 1", (value) => value >= 1 && value <= 86_400_000),
   maxMessages: count(1_000_000),
@@ -92,11 +115,27 @@ export const runChecked = <A, I>(
 
 /** What `up` was asked for; what nobody named is left to defaults, or to the folder's earlier start. */
 export const networkOptions = (options: UpOptions): NetworkOptions => {
-  const { batchTimeout, chaincode, channel, dir, init, maxMessages, orgs, peers, policy, stateDatabase, tls } = options
+  const {
+    batchTimeout,
+    brokers,
+    chaincode,
+    channel,
+    consensus,
+    dir,
+    init,
+    maxMessages,
+    orgs,
+    peers,
+    policy,
+    stateDatabase,
+    tls
+  } = options
   const organisations = Array.from({ length: orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: peers ?? 1 }))
   return {
     ...(dir === undefined ? {} : { dir }),
     ...(channel === undefined ? {} : { channel }),
+    ...(consensus === undefined ? {} : { consensus }),
+    ...(brokers === undefined ? {} : { brokers: brokers.split(",").map((one) => one.trim()) }),
     ...(batchTimeout === undefined ? {} : { batchTimeout }),
     ...(maxMessages === undefined ? {} : { maxMessageCount: maxMessages }),
     ...(stateDatabase === undefined ? {} : { stateDatabase }),

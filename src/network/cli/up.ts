@@ -2,34 +2,25 @@
 import { basename, join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { toText } from "../../wire/protoutil.js"
-import { type DeskOptions, inspectPort, LOG_FORMAT, toolEnvironment } from "../environment.js"
+import { type DeskOptions, inspectPort, toolEnvironment } from "../environment.js"
 import type { NetworkRefused, NodeFailed, StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { firstFailure, type RunningNetwork, up } from "../Network.js"
 import * as ProcessNodes from "../nodes/ProcessNodes.js"
 import { portList, requireFree } from "../ports.js"
+import { terminate } from "../processes.js"
+import { runningNodes } from "../resume.js"
 import type { NetworkSpec } from "../spec.js"
-import { type NetworkState, stateOf, writeState } from "../state.js"
+import { readState, stateOf, updateState, withoutPid, withPid, writeState } from "../state.js"
 import type { UpOptions } from "./options.js"
 import { type Output, reporterOf, say, showBlock } from "./output.js"
 import { sampleFolder, settle } from "./settle.js"
-
-export interface World {
-  readonly cwd: string
-  /** Folder of the launchers, `config` and `samples`. */
-  readonly home: string
-  readonly environment: Readonly<Record<string, string | undefined>>
-}
+import { inherited, type World } from "./world.js"
 
 type Failure = NetworkRefused | NodeFailed | StepFailed
-
-/** Nodes must not be configured by what happens to be set around us: only their own variables and the log's count. */
-const inherited = ({ environment }: World): Record<string, string | undefined> => ({
-  FABRIC_LOGGING_FORMAT: LOG_FORMAT,
-  ...Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(CORE|ORDERER)_/.test(name)))
-})
 
 /** The sample's transaction: shows that the network works. */
 const firstTransaction = (network: RunningNetwork, home: string, output: Output): Effect.Effect<void, StepFailed> =>
@@ -81,19 +72,45 @@ const summary = ({ ports, spec }: RunningNetwork, milliseconds: number, detach: 
     detach ? "It runs until `down`." : "Blocks are shown as they come; Ctrl-C stops the network."
   ].join("\n")
 
+/** Peers that `peer add` started end before those that we started, even when we end without our releases. */
+const endAdded = (dir: string, { nodes }: RunningNetwork, output: Output): Effect.Effect<void, never, Scope.Scope> => {
+  const own = new Set(nodes.map(({ name }) => name))
+  const added = Effect.map(Effect.option(readState(dir)), (state) =>
+    runningNodes(Option.getOrUndefined(state) ?? { pids: {} }).filter(([name]) => !own.has(name))
+  )
+  const kill = () => {
+    for (const [, pid] of Effect.runSync(added)) process.kill(pid, "SIGKILL")
+  }
+  const end = Effect.flatMap(added, (all) =>
+    Effect.forEach(
+      all,
+      ([name, pid]) =>
+        Effect.zipRight(
+          Effect.zipRight(terminate(pid), Effect.ignore(updateState(dir, withoutPid(name)))),
+          say(output, `stopped ${name}`, { event: "stopped", node: name })
+        ),
+      { discard: true }
+    )
+  )
+  return Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => process.once("exit", kill)),
+      () =>
+        Effect.zipLeft(
+          end,
+          Effect.sync(() => process.off("exit", kill))
+        )
+    )
+  )
+}
+
 export const upCommand = (options: UpOptions, world: World, output: Output): Effect.Effect<void, Failure> =>
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
     const { ports, sample, spec } = yield* settle(options, world)
     for (const [port, what] of portList(ports)) yield* requireFree(port, what)
-    let state = stateOf(spec, ports)
-    const keep = (change: Partial<NetworkState>) =>
-      Effect.suspend(() => {
-        state = { ...state, ...change }
-        return writeState(spec.dir, state)
-      })
     const detach = options.detach === true
-    yield* keep(detach ? {} : { supervisor: process.pid })
+    yield* writeState(spec.dir, { ...stateOf(spec, ports), ...(detach ? {} : { supervisor: process.pid }) })
     const environment = {
       configDir: join(world.home, "config"),
       toolEnvironment: toolEnvironment(world.environment),
@@ -104,15 +121,10 @@ export const upCommand = (options: UpOptions, world: World, output: Output): Eff
       inherited: inherited(world),
       detach,
       observer: {
-        started: (name, pid) => Effect.ignore(keep({ pids: { ...state.pids, [name]: pid } })),
+        started: (name, pid) => Effect.ignore(updateState(spec.dir, withPid(name, pid))),
         stopped: (name) =>
           Effect.zipRight(
-            Effect.ignore(
-              Effect.suspend(() => {
-                const { [name]: _gone, ...pids } = state.pids
-                return keep({ pids })
-              })
-            ),
+            Effect.ignore(updateState(spec.dir, withoutPid(name))),
             say(output, `stopped ${name}`, { event: "stopped", node: name })
           )
       }
@@ -120,6 +132,7 @@ export const upCommand = (options: UpOptions, world: World, output: Output): Eff
 
     const body: Effect.Effect<void, Failure, Scope.Scope> = Effect.gen(function* () {
       const network = yield* up(spec, ports, environment, reporterOf(output)).pipe(Effect.provide(nodes))
+      if (!detach) yield* endAdded(spec.dir, network, output)
       if (sample) yield* firstTransaction(network, world.home, output)
       const total = (yield* Clock.currentTimeMillis) - started
       yield* say(output, summary(network, total, detach, environment.desk), {

@@ -57,52 +57,51 @@ export const follow = (
     })
   ).pipe(failing("follow blocks"))
 
-export const makeCommits = (options: FollowOptions): Effect.Effect<Commits, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const waiting = new Map<string, Deferred.Deferred<Committed, StepFailed>>()
-    let watched: Deferred.Deferred<void, StepFailed> | undefined
+/** In: the scope in which the stream lives. */
+export const makeCommits = (options: FollowOptions, scope: Scope.Scope): Commits => {
+  const waiting = new Map<string, Deferred.Deferred<Committed, StepFailed>>()
+  let watched: Deferred.Deferred<void, StepFailed> | undefined
 
-    const show = (block: protos.FilteredBlock) =>
-      Effect.forEach(
-        block.filteredTransactions,
-        ({ txid, txValidationCode: code }) => {
-          const waiter = waiting.get(txid)
-          return waiter === undefined ? Effect.void : Deferred.succeed(waiter, { block: block.number, code })
-        },
-        { discard: true }
-      )
+  const show = (block: protos.FilteredBlock) =>
+    Effect.forEach(
+      block.filteredTransactions,
+      ({ txid, txValidationCode: code }) => {
+        const waiter = waiting.get(txid)
+        return waiter === undefined ? Effect.void : Deferred.succeed(waiter, { block: block.number, code })
+      },
+      { discard: true }
+    )
 
-    /** Starts the stream; when it breaks, all who wait are told and the next one starts another. */
-    const watch = Effect.suspend(() => {
-      if (watched !== undefined) return Deferred.await(watched)
-      const ready = Deferred.unsafeMake<void, StepFailed>(FiberId.none)
-      watched = ready
-      return follow(options, show, Deferred.succeed(ready, undefined)).pipe(
-        Effect.onExit((exit) =>
-          Effect.gen(function* () {
-            watched = undefined
-            const over = Exit.isFailure(exit) ? Exit.failCause(exit.cause) : Exit.interrupt(yield* Effect.fiberId)
-            yield* Deferred.done(ready, over)
-            yield* Effect.forEach(waiting.values(), (waiter) => Deferred.done(waiter, over), { discard: true })
-          })
-        ),
-        Effect.ignore,
-        Effect.forkIn(scope),
-        Effect.zipRight(Deferred.await(ready))
-      )
-    })
-
-    return {
-      expect: (txId) =>
+  /** Starts the stream; when it breaks, all who wait are told and the next one starts another. */
+  const watch = Effect.suspend(() => {
+    if (watched !== undefined) return Deferred.await(watched)
+    const ready = Deferred.unsafeMake<void, StepFailed>(FiberId.none)
+    watched = ready
+    return follow(options, show, Deferred.succeed(ready, undefined)).pipe(
+      Effect.onExit((exit) =>
         Effect.gen(function* () {
-          const waiter = yield* Deferred.make<Committed, StepFailed>()
-          yield* Effect.acquireRelease(
-            Effect.sync(() => waiting.set(txId, waiter)),
-            () => Effect.sync(() => waiting.delete(txId))
-          )
-          yield* watch
-          return Deferred.await(waiter)
+          watched = undefined
+          const over = Exit.isFailure(exit) ? Exit.failCause(exit.cause) : Exit.interrupt(yield* Effect.fiberId)
+          yield* Deferred.done(ready, over)
+          yield* Effect.forEach(waiting.values(), (waiter) => Deferred.done(waiter, over), { discard: true })
         })
-    }
+      ),
+      Effect.ignore,
+      Effect.forkIn(scope),
+      Effect.zipRight(Deferred.await(ready))
+    )
   })
+
+  return {
+    expect: (txId) =>
+      Effect.gen(function* () {
+        const waiter = yield* Deferred.make<Committed, StepFailed>()
+        yield* Effect.acquireRelease(
+          Effect.sync(() => waiting.set(txId, waiter)),
+          () => Effect.sync(() => waiting.delete(txId))
+        )
+        yield* watch
+        return Deferred.await(waiter)
+      })
+  }
+}

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { protos } from "../../wire/index.js"
 import type { StepFailed } from "../errors.js"
-import type { NetworkPorts } from "../layout.js"
+import type { NetworkPorts, Shape } from "../layout.js"
 import type { NetworkSpec } from "../spec.js"
 import { type Administration, makeAdministration } from "./administration.js"
 import { follow, makeCommits } from "./Commits.js"
@@ -18,15 +18,35 @@ export interface Gateway extends Administration, Transactions {
   readonly blocks: (show: (block: protos.FilteredBlock) => Effect.Effect<void>) => Effect.Effect<never, StepFailed>
 }
 
-/** In: a network that is up, or will be when the gateway is used. */
-export const makeGateway = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<Gateway, StepFailed, Scope.Scope> =>
+/** The gateway of a channel; of the network's first unless said otherwise. */
+export type Gateways = (channel?: string) => Gateway
+
+/** In: a network that is up, or will be when a gateway is used; it may grow meanwhile. */
+export const makeGateways = (shape: () => Shape): Effect.Effect<Gateways, StepFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const connections = yield* makeConnections(spec, ports)
-    const following = { channelId: spec.channel, signer: connections.admin(), peer: connections.firstPeer() }
-    const commits = yield* makeCommits(following)
-    return {
-      ...makeAdministration(spec, ports, connections, commits),
-      ...makeTransactions(spec, connections, commits),
-      blocks: (show) => follow(following, show)
+    const scope = yield* Effect.scope
+    const connections = yield* makeConnections(shape)
+    const made = new Map<string, Gateway>()
+    const make = (channelId: string): Gateway => {
+      const following = { channelId, signer: connections.admin(), peer: connections.firstPeer() }
+      const commits = makeCommits(following, scope)
+      const place = { channelId, shape, connections, commits }
+      return {
+        ...makeAdministration(place),
+        ...makeTransactions(place),
+        blocks: (show) => follow(following, show)
+      }
+    }
+    return (channel = shape().spec.channel) => {
+      const gateway = made.get(channel) ?? make(channel)
+      made.set(channel, gateway)
+      return gateway
     }
   })
+
+/** The gateway of a network's first channel. */
+export const makeGateway = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<Gateway, StepFailed, Scope.Scope> =>
+  Effect.map(
+    makeGateways(() => ({ spec, ports })),
+    (gatewayOf) => gatewayOf()
+  )

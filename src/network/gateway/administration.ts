@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import { Bundle, makeAnchorPeersUpdate } from "../../channelconfig/index.js"
-import { broadcast, configUpdateEnvelope, fetchBlock, moment, query, system } from "../../client/index.js"
+import { configUpdateEnvelope, fetchBlock, moment, query, system } from "../../client/index.js"
 import type { Signer } from "../../msp/index.js"
 import { parsePolicy } from "../../policy/index.js"
 import { common, protos } from "../../wire/index.js"
@@ -12,11 +12,10 @@ import { lastConfigIndex } from "../../wire/protoutil.js"
 import { StepFailed } from "../errors.js"
 import * as layout from "../layout.js"
 import { channelProfile } from "../profiles.js"
-import type { ChaincodeSpec, CollectionOptions, NetworkSpec } from "../spec.js"
-import type { Commits } from "./Commits.js"
-import type { Connections } from "./connections.js"
+import type { ChaincodeSpec, CollectionOptions } from "../spec.js"
+import { isUnavailable, patience } from "./connections.js"
 import { failing, LONG } from "./failing.js"
-import { codeName, commitThrough } from "./transactions.js"
+import { codeName, commitThrough, type GatewayPlace } from "./transactions.js"
 
 export interface Administration {
   /** Creates the channel and waits until the orderer delivers it. */
@@ -35,7 +34,7 @@ export interface Administration {
 }
 
 /** How often and how long a new channel is asked for. */
-const channelSchedule = Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(500))
+const channelSchedule = Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(3000))
 
 const collectionPackage = (collections: ReadonlyArray<CollectionOptions>): Either.Either<Uint8Array, Error> =>
   Either.gen(function* () {
@@ -61,14 +60,9 @@ const collectionPackage = (collections: ReadonlyArray<CollectionOptions>): Eithe
     return common.CollectionConfigPackage.encode({ config })
   })
 
-export const makeAdministration = (
-  spec: NetworkSpec,
-  ports: layout.NetworkPorts,
-  connections: Connections,
-  commits: Commits
-): Administration => {
+export const makeAdministration = ({ channelId, commits, connections, shape }: GatewayPlace): Administration => {
   const { admin, orderer } = connections
-  const peers = layout.peersOf(spec)
+  const peersNow = () => layout.peersOf(shape().spec)
   const commit = commitThrough(connections, commits)
 
   const call = (host: string, signer: Signer, channelId: string, request: system.SystemCall) =>
@@ -78,21 +72,21 @@ export const makeAdministration = (
 
   const firstBlock = Effect.gen(function* () {
     const seek = { start: 0n, stop: 0n, failIfNotReady: true }
-    return yield* fetchBlock(yield* orderer, { channelId: spec.channel, signer: yield* admin(), seek })
-  })
+    return yield* fetchBlock(yield* orderer, { channelId, signer: yield* admin(), seek })
+  }).pipe(Effect.retry({ schedule: patience, while: isUnavailable }))
 
   const createChannel: Administration["createChannel"] = Effect.gen(function* () {
     const known = yield* Effect.either(firstBlock)
     if (Either.isRight(known)) return "exists" as const
     if (known.left._tag !== "DeliverEnded") return yield* known.left
-    const template = common.Envelope.decode(readFileSync(layout.channelFile(spec.dir, spec.channel)))
+    const template = common.Envelope.decode(readFileSync(layout.channelFile(shape().spec.dir, channelId)))
     const update = common.ConfigUpdateEnvelope.decode(common.Payload.decode(template.payload).data).configUpdate
-    const signers = yield* Effect.forEach(spec.orgs, (org) => admin(org))
+    const signers = yield* Effect.forEach(shape().spec.orgs, (org) => admin(org))
     // one nonce for the envelope and one for each signature, drawn here: the maker is pure
     const moments = yield* Effect.forEach([undefined, ...signers], () => moment)
     const first = yield* moment
-    const envelope = configUpdateEnvelope(spec.channel, update, signers, yield* admin(), () => moments.pop() ?? first)
-    yield* broadcast(yield* orderer, envelope)
+    const envelope = configUpdateEnvelope(channelId, update, signers, yield* admin(), () => moments.pop() ?? first)
+    yield* connections.order(envelope)
     // the channel is there once its first block can be read
     yield* Effect.retry(firstBlock, { schedule: channelSchedule, while: ({ _tag }) => _tag === "DeliverEnded" })
     return "created" as const
@@ -104,21 +98,23 @@ export const makeAdministration = (
       const known = protos.ChannelQueryResponse.decode(
         (yield* call(place.host, signer, "", system.getChannels)).payload
       )
-      if (known.channels.some(({ channelId }) => channelId === spec.channel)) return []
+      if (known.channels.some((one) => one.channelId === channelId)) return []
       yield* call(place.host, signer, "", system.joinChannel(block))
       return [place.host]
     })
 
   const join: Administration["join"] = Effect.gen(function* () {
     const block = yield* firstBlock
-    return (yield* Effect.forEach(peers, joinOne(block), { concurrency: 4 })).flat()
+    return (yield* Effect.forEach(peersNow(), joinOne(block), { concurrency: 4 })).flat()
   }).pipe(failing("join channel"))
 
   /** The configuration in force, as the orderer has it. */
   const configuration = Effect.gen(function* () {
     const signer = yield* admin()
-    const request = { channelId: spec.channel, signer }
-    const newest = yield* fetchBlock(yield* orderer, { ...request, seek: { start: "newest", stop: "newest" } })
+    const request = { channelId, signer }
+    const newest = yield* fetchBlock(yield* orderer, { ...request, seek: { start: "newest", stop: "newest" } }).pipe(
+      Effect.retry({ schedule: patience, while: isUnavailable })
+    )
     const start = lastConfigIndex(common.Block.decode(newest))
     const block = yield* fetchBlock(yield* orderer, { ...request, seek: { start, stop: start } })
     return yield* Bundle.fromBlock(common.Block.decode(block))
@@ -127,15 +123,16 @@ export const makeAdministration = (
   const setAnchors: Administration["setAnchors"] = Effect.gen(function* () {
     const { application } = yield* configuration
     const set: Array<string> = []
+    const { ports, spec } = shape()
     for (const org of spec.orgs) {
       if ((application?.orgs.get(org.mspId)?.anchorPeers.length ?? 0) > 0) continue
-      const template = yield* makeAnchorPeersUpdate(spec.channel, channelProfile(spec, ports), org.mspId)
+      const template = yield* makeAnchorPeersUpdate(channelId, channelProfile(spec, ports), org.mspId)
       const update = common.ConfigUpdateEnvelope.decode(common.Payload.decode(template.payload).data).configUpdate
       const signer = yield* admin(org)
       const moments = [yield* moment, yield* moment]
       const first = yield* moment
-      const envelope = configUpdateEnvelope(spec.channel, update, [signer], signer, () => moments.pop() ?? first)
-      yield* broadcast(yield* orderer, envelope)
+      const envelope = configUpdateEnvelope(channelId, update, [signer], signer, () => moments.pop() ?? first)
+      yield* connections.order(envelope)
       set.push(org.mspId)
     }
     return set
@@ -145,7 +142,7 @@ export const makeAdministration = (
 
   const install: Administration["install"] = ({ name, version }, packageBytes) =>
     Effect.forEach(
-      peers,
+      peersNow(),
       ({ host, org }) =>
         Effect.gen(function* () {
           const signer = yield* admin(org)
@@ -159,20 +156,20 @@ export const makeAdministration = (
   const instantiate: Administration["instantiate"] = ({ collections, name, policy, version }, specBytes) =>
     Effect.gen(function* () {
       const signer = yield* admin()
-      const [first] = peers
-      const { payload } = yield* call(first?.host ?? "", signer, spec.channel, system.getChaincodes)
+      const [first] = peersNow()
+      const { payload } = yield* call(first?.host ?? "", signer, channelId, system.getChaincodes)
       const known = protos.ChaincodeQueryResponse.decode(payload)
       if (system.lists(known, name, version)) return "exists" as const
       const action = known.chaincodes.some((other) => other.name === name) ? "upgrade" : "deploy"
       const request = system.deploy(action, {
-        channelId: spec.channel,
+        channelId,
         spec: specBytes,
         ...(policy === undefined
           ? {}
           : { endorsementPolicy: common.SignaturePolicyEnvelope.encode(yield* parsePolicy(policy)) }),
         ...(collections === undefined ? {} : { collections: yield* collectionPackage(collections) })
       })
-      const parts = { channelId: spec.channel, signer, ...request }
+      const parts = { channelId, signer, ...request }
       const { code } = yield* commit(
         parts,
         Effect.map(connections.firstPeer(), (peer) => [peer])

@@ -1,10 +1,10 @@
 /** Submitting and evaluating, as an application would. */
 import * as Effect from "effect/Effect"
-import { broadcast, type Endorsed, endorse, type ProposalParts, query } from "../../client/index.js"
+import { type Endorsed, endorse, type ProposalParts, query } from "../../client/index.js"
 import type { Channel } from "../../transport/index.js"
 import { protos } from "../../wire/index.js"
 import { StepFailed } from "../errors.js"
-import type { NetworkSpec } from "../spec.js"
+import type { Shape } from "../layout.js"
 import type { Commits } from "./Commits.js"
 import type { Connections } from "./connections.js"
 import { failing, LONG } from "./failing.js"
@@ -53,7 +53,7 @@ export const commitThrough =
       Effect.gen(function* () {
         const endorsed = yield* endorse(yield* endorsers, parts, { deadline: LONG })
         const committed = yield* commits.expect(endorsed.txId)
-        yield* broadcast(yield* connections.orderer, endorsed.envelope)
+        yield* connections.order(endorsed.envelope)
         return { endorsed, ...(yield* committed) }
       })
     ).pipe(
@@ -64,8 +64,16 @@ export const commitThrough =
       failing("transaction")
     )
 
-export const makeTransactions = (spec: NetworkSpec, connections: Connections, commits: Commits): Transactions => {
-  const channelId = spec.channel
+/** What a gateway works on. */
+export interface GatewayPlace {
+  readonly channelId: string
+  /** The network as it is now. */
+  readonly shape: () => Shape
+  readonly connections: Connections
+  readonly commits: Commits
+}
+
+export const makeTransactions = ({ channelId, commits, connections, shape }: GatewayPlace): Transactions => {
   const commit = commitThrough(connections, commits)
 
   const partsOf = ({ args, chaincode, identity, transient }: TransactionRequest): Effect.Effect<Parts, StepFailed> =>
@@ -80,9 +88,9 @@ export const makeTransactions = (spec: NetworkSpec, connections: Connections, co
   /** One peer of each organisation: enough for any policy over organisations. */
   const endorsersOf = ({ endorsers }: TransactionRequest) =>
     Effect.forEach(
-      endorsers === undefined ? spec.orgs.map(({ name }) => name) : endorsers,
+      endorsers === undefined ? shape().spec.orgs.map(({ name }) => name) : endorsers,
       (wanted): Effect.Effect<Channel, StepFailed> => {
-        const org = spec.orgs.find(({ mspId, name }) => name === wanted || mspId === wanted)
+        const org = shape().spec.orgs.find(({ mspId, name }) => name === wanted || mspId === wanted)
         return org === undefined
           ? new StepFailed({ step: "transaction", reason: `there is no organisation ${wanted}`, cause: undefined })
           : connections.firstPeer(org)
