@@ -88,12 +88,12 @@ export const up = (
     // ---- Nodes: started at the same time, the orderer first to be registered and last to be stopped ----
     const orderer = step(
       nodes.orderer({
-        name: layout.ORDERER_HOST,
+        name: spec.orderer.host,
         environment: ordererEnvironment(spec, ports, environment.configDir),
         port: ports.orderer,
-        log: layout.ordererLog(spec.dir)
+        log: layout.ordererLog(spec.dir, spec.orderer)
       }),
-      `started ${layout.ORDERER_HOST} on 127.0.0.1:${ports.orderer}`
+      `started ${spec.orderer.host} on 127.0.0.1:${ports.orderer}`
     )
     const peers = layout.peersOf(spec).map((place, index) => {
       const port = ports.peers[place.host]?.peer ?? 0

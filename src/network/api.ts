@@ -254,7 +254,7 @@ export const startNetwork = async (options: StartOptions = {}): Promise<Network>
         orderer: at(ports.orderer),
         peers: Object.fromEntries(Object.entries(ports.peers).map(([host, { peer }]) => [host, at(peer)])),
         operations: Object.fromEntries([
-          [layout.ORDERER_HOST, at(ports.ordererOperations)],
+          [spec.orderer.host, at(ports.ordererOperations)],
           ...Object.entries(ports.peers).map(([host, { operations }]) => [host, at(operations)] as const)
         ])
       }

@@ -26,7 +26,7 @@ const kafkaEnvironment = (brokers: ReadonlyArray<string>): Environment =>
 
 /** In: the folder with our `orderer.yaml` and `core.yaml`. */
 export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, configDir: string): Environment => {
-  const material = layout.ordererMaterial(spec.dir)
+  const material = layout.ordererMaterial(spec.dir, spec.orderer)
   const tls = join(material, "tls")
   return {
     FABRIC_CFG_PATH: configDir,
@@ -34,10 +34,10 @@ export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, confi
     ORDERER_GENERAL_LISTENPORT: String(ports.orderer),
     ORDERER_GENERAL_GENESISMETHOD: "file",
     ORDERER_GENERAL_GENESISFILE: layout.genesisFile(spec.dir),
-    ORDERER_GENERAL_LOCALMSPID: layout.ORDERER_MSP_ID,
+    ORDERER_GENERAL_LOCALMSPID: spec.orderer.mspId,
     ORDERER_GENERAL_LOCALMSPDIR: join(material, "msp"),
     ORDERER_GENERAL_LEDGERTYPE: "file",
-    ORDERER_FILELEDGER_LOCATION: layout.ordererLedger(spec.dir),
+    ORDERER_FILELEDGER_LOCATION: layout.ordererLedger(spec.dir, spec.orderer),
     ORDERER_OPERATIONS_LISTENADDRESS: `${LOOPBACK}:${ports.ordererOperations}`,
     ORDERER_GENERAL_TLS_ENABLED: String(spec.tls),
     ...kafkaEnvironment(spec.brokers),

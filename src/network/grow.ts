@@ -13,7 +13,7 @@ import { extendMaterial, forClients } from "./material.js"
 import { channelStep, deploy, type NetworkEnvironment, type Reporter, timed } from "./Network.js"
 import { Nodes, type RunningNode } from "./nodes/Nodes.js"
 import { nextPorts } from "./ports.js"
-import { type ChaincodeOptions, type ChaincodeSpec, type NetworkSpec, networkSpec } from "./spec.js"
+import { type ChaincodeOptions, type ChaincodeSpec, type NetworkSpec, networkSpec, type OrgSpec } from "./spec.js"
 import { stateDatabaseEnvironment } from "./stateDatabase.js"
 
 /** A network that is up, and what is needed to change it. */
@@ -32,6 +32,10 @@ type Failure = NetworkRefused | NodeFailed | StepFailed
 
 const MOST_PEERS = 20
 
+const freeHost = ({ domain, hosts = [] }: OrgSpec): string => {
+  for (let i = hosts.length; ; i += 1) if (!hosts.includes(`peer${i}.${domain}`)) return `peer${i}.${domain}`
+}
+
 /** The network with one more peer of an organisation, the first unless one is named by its name or MSP id. */
 const withPeer = ({ ports, spec }: layout.Shape, named: string | undefined) =>
   Effect.gen(function* () {
@@ -48,7 +52,9 @@ const withPeer = ({ ports, spec }: layout.Shape, named: string | undefined) =>
         reason: "a peer on CouchDB needs a server of its own",
         remedy: "make the network with all its peers and servers: up --peers, --state-database"
       })
-    const grown = { ...org, peers: org.peers + 1 }
+    // a name that is free, whatever the others are called
+    const hosts = org.hosts && [...org.hosts, freeHost(org)]
+    const grown = { ...org, peers: org.peers + 1, ...(hosts === undefined ? {} : { hosts }) }
     const orgs = spec.orgs.map((one) => (one.name === org.name ? grown : one))
     const place = layout.peersOf({ dir: spec.dir, orgs: [grown] }).at(-1)
     if (place === undefined) return yield* Effect.dieMessage("an organisation with a peer has none")

@@ -1,12 +1,11 @@
 /** Where things lie in a network's folder, and what its nodes are called. Pure. */
 import { join } from "node:path"
-import type { NetworkSpec, OrgSpec } from "./spec.js"
+import { type NetworkSpec, type OrdererSpec, type OrgSpec, OWN_ORDERER } from "./spec.js"
 
 export { SYSTEM_CHANNEL } from "./spec.js"
 
-export const ORDERER_DOMAIN = "example.com"
-export const ORDERER_HOST = `orderer.${ORDERER_DOMAIN}`
-export const ORDERER_MSP_ID = "OrdererMSP"
+/** Those of the orderer whose material is made here. */
+export const { domain: ORDERER_DOMAIN, host: ORDERER_HOST, mspId: ORDERER_MSP_ID } = OWN_ORDERER
 export const CONSORTIUM = "SampleConsortium"
 
 /** The loopback ports of one peer. */
@@ -39,15 +38,18 @@ export interface PeerPlace {
 }
 
 export const crypto = (dir: string): string => join(dir, "crypto-config")
-export const ordererMaterial = (dir: string): string =>
-  join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "orderers", ORDERER_HOST)
-export const ordererMsp = (dir: string): string => join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "msp")
+const ordererOrg = (dir: string, orderer: OrdererSpec): string =>
+  join(crypto(dir), "ordererOrganizations", orderer.domain)
+export const ordererMaterial = (dir: string, orderer: OrdererSpec = OWN_ORDERER): string =>
+  join(ordererOrg(dir, orderer), "orderers", orderer.host)
+export const ordererMsp = (dir: string, orderer: OrdererSpec = OWN_ORDERER): string =>
+  join(ordererOrg(dir, orderer), "msp")
 export const orgMsp = (dir: string, org: OrgSpec): string => join(crypto(dir), "peerOrganizations", org.domain, "msp")
 /** Folder with `msp` and `tls` of `Admin` or `User1`. */
 export const userMaterial = (dir: string, org: OrgSpec, user: string): string =>
   join(crypto(dir), "peerOrganizations", org.domain, "users", `${user}@${org.domain}`)
-export const ordererTlsCa = (dir: string): string =>
-  join(crypto(dir), "ordererOrganizations", ORDERER_DOMAIN, "tlsca", `tlsca.${ORDERER_DOMAIN}-cert.pem`)
+export const ordererTlsCa = (dir: string, orderer: OrdererSpec = OWN_ORDERER): string =>
+  join(ordererOrg(dir, orderer), "tlsca", `tlsca.${orderer.domain}-cert.pem`)
 export const orgTlsCa = (dir: string, org: OrgSpec): string =>
   join(crypto(dir), "peerOrganizations", org.domain, "tlsca", `tlsca.${org.domain}-cert.pem`)
 
@@ -56,10 +58,10 @@ export const channelFile = (dir: string, channel: string): string => join(dir, `
 export const stateFile = (dir: string): string => join(dir, "network.json")
 export const walletFolder = (dir: string): string => join(dir, "wallet")
 export const profileFile = (dir: string, org: OrgSpec): string => join(dir, `connection-${org.name.toLowerCase()}.json`)
-export const ordererLedger = (dir: string): string => join(dir, "ledgers", ORDERER_HOST)
-export const ordererLog = (dir: string): string => join(dir, "logs", `${ORDERER_HOST}.log`)
+export const ordererLedger = (dir: string, { host }: OrdererSpec = OWN_ORDERER): string => join(dir, "ledgers", host)
+export const ordererLog = (dir: string, { host }: OrdererSpec = OWN_ORDERER): string => join(dir, "logs", `${host}.log`)
 
-export const peerHost = (org: OrgSpec, index: number): string => `peer${index}.${org.domain}`
+export const peerHost = (org: OrgSpec, index: number): string => org.hosts?.[index] ?? `peer${index}.${org.domain}`
 /** Admin first, then the users. */
 export const usersOf = (org: OrgSpec): ReadonlyArray<string> => [
   "Admin",

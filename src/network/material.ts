@@ -3,7 +3,7 @@
  * once for a folder; profiles and wallet are written at every start, for ports may have changed.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -38,8 +38,14 @@ const cryptoConfig = (spec: NetworkSpec): CryptoConfig => ({
     organizationSpec({
       name: org.name,
       domain: org.domain,
-      enableNodeOUs: true,
-      template: { count: org.peers, start: 0, hostname: "", sans: SANS },
+      enableNodeOUs: org.nodeOus ?? true,
+      ...(org.hosts === undefined
+        ? { template: { count: org.peers, start: 0, hostname: "", sans: SANS } }
+        : {
+            specs: org.hosts.map((host) =>
+              nodeSpec({ hostname: host.split(".")[0] ?? host, commonName: host, sans: SANS })
+            )
+          }),
       users: { count: org.users }
     })
   )
@@ -63,7 +69,7 @@ const configuration = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<vo
     // a topic keeps its channel's name: one of an earlier network on these brokers must not be taken up again
     const own = spec.brokers.length === 0 ? "" : `-${randomBytes(4).toString("hex")}`
     const genesis = yield* makeGenesisBlock(
-      systemProfile(spec, ports),
+      yield* systemProfile(spec, ports),
       `${layout.SYSTEM_CHANNEL}${own}`,
       freshness,
       warn
@@ -85,14 +91,16 @@ export const makeChannelFile = (
     const warnings: Array<string> = []
     const warn = (text: string) => void warnings.push(text)
     const now = yield* Clock.currentTimeMillis
-    const creation = yield* makeChannelCreationTransaction(channel, channelProfile(spec, ports), now, warn)
+    const creation = yield* makeChannelCreationTransaction(channel, yield* channelProfile(spec, ports), now, warn)
     yield* Effect.forEach(warnings, (text) => log.warning(text))
     yield* Effect.try(() => writeFileSync(file, common.Envelope.encode(creation)))
   }).pipe(failing(`make the transaction that creates ${channel}`))
 
 /** Keys and certificates of what the spec has beyond the folder. */
 export const extendMaterial = (spec: NetworkSpec): Effect.Effect<void, StepFailed> =>
-  Effect.asVoid(extend(cryptoConfig(spec), layout.crypto(spec.dir))).pipe(failing("extend crypto material"))
+  Effect.asVoid(extend({ ...cryptoConfig(spec), ordererOrgs: [] }, layout.crypto(spec.dir))).pipe(
+    failing("extend crypto material")
+  )
 
 /** Profiles and wallet for SDKs. */
 export const forClients = (spec: NetworkSpec, ports: NetworkPorts): Effect.Effect<void, StepFailed> =>
@@ -114,7 +122,12 @@ export const makeMaterial = (spec: NetworkSpec, ports: NetworkPorts): Effect.Eff
     const fresh = !existsSync(layout.genesisFile(spec.dir))
     if (fresh) {
       yield* Effect.try({ try: () => makeFolder(spec.dir), catch: (error) => error }).pipe(failing("make the folder"))
-      yield* generate(cryptoConfig(spec), layout.crypto(spec.dir)).pipe(failing("make crypto material"))
+      const { existing } = spec
+      yield* existing === undefined
+        ? generate(cryptoConfig(spec), layout.crypto(spec.dir)).pipe(failing("make crypto material"))
+        : Effect.try(() => cpSync(existing.cryptoConfig, layout.crypto(spec.dir), { recursive: true })).pipe(
+            failing("copy crypto material")
+          )
       yield* configuration(spec, ports)
     }
     yield* forClients(spec, ports)

@@ -46,7 +46,7 @@ export const connectionProfile = (spec: NetworkSpec, ports: NetworkPorts, org: O
         .channelsOf(spec)
         .map((channel) => [
           channel,
-          { orderers: [layout.ORDERER_HOST], peers: Object.fromEntries(peers.map(({ host }) => [host, roles])) }
+          { orderers: [spec.orderer.host], peers: Object.fromEntries(peers.map(({ host }) => [host, roles])) }
         ])
     ),
     organizations: Object.fromEntries(
@@ -55,7 +55,9 @@ export const connectionProfile = (spec: NetworkSpec, ports: NetworkPorts, org: O
         { mspid: o.mspId, peers: peers.filter((p) => p.org.name === o.name).map(({ host }) => host) }
       ])
     ),
-    orderers: { [layout.ORDERER_HOST]: node(layout.ORDERER_HOST, ports.orderer, layout.ordererTlsCa(spec.dir)) },
+    orderers: {
+      [spec.orderer.host]: node(spec.orderer.host, ports.orderer, layout.ordererTlsCa(spec.dir, spec.orderer))
+    },
     peers: Object.fromEntries(
       peers.map(({ host, org: owner }) => [
         host,

@@ -2,7 +2,10 @@
  * The configtx profiles of a network: one consortium of all its organisations, one channel with all of them. Pure.
  * The same as the sample `config/configtx.yaml` gives, with the network's names and limits.
  */
+import * as Either from "effect/Either"
 import type { OrganizationSpec, PolicySpec, Profile } from "../channelconfig/index.js"
+import type { NetworkRefused } from "./errors.js"
+import { existingChannelProfile, existingSystemProfile } from "./existing.js"
 import type { NetworkPorts } from "./layout.js"
 import * as layout from "./layout.js"
 import type { NetworkSpec, OrgSpec } from "./spec.js"
@@ -37,7 +40,7 @@ const ordererOrg = (spec: NetworkSpec): OrganizationSpec => {
 
 const peerOrg = (spec: NetworkSpec, ports: NetworkPorts, org: OrgSpec): OrganizationSpec => {
   const { mspId: id } = org
-  const anchor = ports.peers[`peer0.${org.domain}`]?.peer
+  const anchor = ports.peers[layout.peerHost(org, 0)]?.peer
   return {
     name: org.mspId,
     id,
@@ -58,8 +61,19 @@ const channelCapabilities = new Map([["V1_4_3", true]])
 const ordererCapabilities = new Map([["V1_4_2", true]])
 const applicationCapabilities = new Map([["V1_4_2", true]])
 
-/** The system channel's profile. */
-export const systemProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile => ({
+/** The system channel's profile; fails where existing material cannot be read. */
+export const systemProfile = (spec: NetworkSpec, ports: NetworkPorts): Either.Either<Profile, NetworkRefused> =>
+  spec.existing === undefined
+    ? Either.right(ownSystemProfile(spec, ports))
+    : existingSystemProfile(spec.existing, spec, ports)
+
+/** An application channel's profile; fails where existing material cannot be read. */
+export const channelProfile = (spec: NetworkSpec, ports: NetworkPorts): Either.Either<Profile, NetworkRefused> =>
+  spec.existing === undefined
+    ? Either.right(ownChannelProfile(spec, ports))
+    : existingChannelProfile(spec.existing, spec, ports)
+
+const ownSystemProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile => ({
   consortium: "",
   application: undefined,
   orderer: {
@@ -83,8 +97,7 @@ export const systemProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile =
   policies: metaPolicies()
 })
 
-/** The application channel's profile. */
-export const channelProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile => ({
+const ownChannelProfile = (spec: NetworkSpec, ports: NetworkPorts): Profile => ({
   consortium: layout.CONSORTIUM,
   application: {
     organizations: spec.orgs.map((org) => peerOrg(spec, ports, org)),

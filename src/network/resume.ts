@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { NetworkRefused } from "./errors.js"
+import { existingMaterial, existingSpec, namesExisting } from "./existing.js"
 import type { NetworkPorts } from "./layout.js"
 import { isOurs } from "./processes.js"
 import { type NetworkOptions, type NetworkSpec, networkSpec, type OrgSpec } from "./spec.js"
@@ -54,7 +55,8 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
   Effect.gen(function* () {
     const asked = yield* networkSpec(options, cwd)
     const state = yield* readState(asked.dir)
-    if (state === undefined) return { spec: asked, ports: undefined }
+    if (state === undefined)
+      return { spec: namesExisting(options) ? yield* existingSpec(options, asked, cwd) : asked, ports: undefined }
     const running = runningNodes(state)
     if (running.length > 0)
       return yield* new NetworkRefused({
@@ -67,7 +69,15 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
         reason: `the network in ${asked.dir} was made otherwise: ${differing.join("; ")}`,
         remedy: "leave these options away, choose another folder, or start anew after `clean`"
       })
-    const { batchTimeoutMs, brokers, channel, maxMessageCount, orgs, ports, tls } = state
+    if (namesExisting(options)) {
+      const named = yield* existingMaterial(options, cwd)
+      if (named.cryptoConfig !== state.existing?.cryptoConfig || named.configtx !== state.existing.configtx)
+        return yield* new NetworkRefused({
+          reason: `the network in ${asked.dir} was made of other material`,
+          remedy: "leave these options away, choose another folder, or start anew after `clean`"
+        })
+    }
+    const { batchTimeoutMs, brokers, channel, existing, maxMessageCount, orderer, orgs, ports, tls } = state
     const furtherChannels = [...new Set([...state.furtherChannels, ...asked.furtherChannels])].filter(
       (one) => one !== channel
     )
@@ -76,6 +86,10 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
     const stateDatabase = asked.stateDatabase ?? state.stateDatabase
     const database = stateDatabase === undefined ? {} : { stateDatabase }
     const { dir } = asked
+    const made = existing === undefined ? {} : { existing }
     const limits = { batchTimeoutMs, maxMessageCount }
-    return { spec: { dir, ...limits, channel, furtherChannels, chaincodes, orgs, tls, brokers, ...database }, ports }
+    return {
+      spec: { dir, ...limits, channel, furtherChannels, chaincodes, orgs, orderer, tls, brokers, ...database, ...made },
+      ports
+    }
   })

@@ -2,10 +2,14 @@
 import { basename, resolve } from "node:path"
 import * as Either from "effect/Either"
 import { NetworkRefused } from "./errors.js"
+import type { ExistingMaterial } from "./existing.js"
 import { stateDatabaseFault } from "./stateDatabase.js"
 
 /** Name of the orderer's own channel. */
 export const SYSTEM_CHANNEL = "system-channel"
+
+/** The orderer of a network whose material is made here. */
+export const OWN_ORDERER = { host: "orderer.example.com", domain: "example.com", mspId: "OrdererMSP" } as const
 
 export interface OrgOptions {
   /** `Org1`: the MSP id is `Org1MSP`, the domain `org1.example.com`. */
@@ -60,6 +64,14 @@ export interface NetworkOptions {
   /** Transactions that fill a block; 10 unless said otherwise. */
   readonly maxMessageCount?: number
   readonly chaincodes?: ReadonlyArray<ChaincodeOptions>
+  /** Folder of existing material, as cryptogen makes it; with `configtx`. Copied into the network's folder. */
+  readonly cryptoConfig?: string
+  /** The `configtx.yaml` that goes with it, or its folder. */
+  readonly configtx?: string
+  /** Its profile for the genesis block; `TwoOrgsOrdererGenesis` or `SoloGenesis` unless said otherwise. */
+  readonly genesisProfile?: string
+  /** Its profile for channels; `TwoOrgsChannel` unless said otherwise. */
+  readonly channelProfile?: string
   /** `goleveldb` (Fabric's default), `embedded` (rich queries without a server) or `couchdb=host:port,…`, one a peer. */
   readonly stateDatabase?: string
 }
@@ -70,6 +82,19 @@ export interface OrgSpec {
   readonly domain: string
   readonly peers: number
   readonly users: number
+  /** Host names of its peers, where they are not `peer0.<domain>` and so on. */
+  readonly hosts?: ReadonlyArray<string>
+  /** Its name in the channel configuration, where that is not the MSP id. */
+  readonly configName?: string
+  /** Whether its material tells peers from clients by organisational unit; so it is unless said otherwise. */
+  readonly nodeOus?: boolean
+}
+
+/** The orderer and its organisation. */
+export interface OrdererSpec {
+  readonly host: string
+  readonly domain: string
+  readonly mspId: string
 }
 
 export interface NetworkSpec {
@@ -78,6 +103,9 @@ export interface NetworkSpec {
   /** Channels beside that one. */
   readonly furtherChannels: ReadonlyArray<string>
   readonly orgs: ReadonlyArray<OrgSpec>
+  readonly orderer: OrdererSpec
+  /** Material that was there before the network. */
+  readonly existing?: ExistingMaterial
   readonly tls: boolean
   /** The Kafka brokers that order; none: solo. */
   readonly brokers: ReadonlyArray<string>
@@ -168,12 +196,13 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
   const brokers = options.brokers ?? []
   const wrong = brokers.find((broker) => !isAddress(broker))
   if (wrong !== undefined) return refuse(`'${wrong}' is no broker`, "host:port")
-  if (consensus === "kafka" && brokers.length === 0)
+  // a configtx.yaml may name them
+  if (consensus === "kafka" && options.configtx === undefined && brokers.length === 0)
     return refuse(
       "Kafka's brokers must be named: a broker is a Java program, and is not started here",
       'start one, and give --brokers host:port,… (brokers: ["host:port"] of startNetwork)'
     )
-  if (consensus !== "kafka" && brokers.length > 0)
+  if (consensus !== "kafka" && options.configtx === undefined && brokers.length > 0)
     return refuse("brokers are Kafka's", "choose --consensus kafka, or leave them away")
   const { stateDatabase } = options
   const peers = specs.reduce((sum, org) => sum + org.peers, 0)
@@ -185,6 +214,7 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     channel,
     furtherChannels: [...channels].slice(1),
     orgs: specs,
+    orderer: OWN_ORDERER,
     tls: options.tls ?? false,
     brokers,
     batchTimeoutMs,

@@ -6,7 +6,7 @@ import { NetworkRefused } from "./errors.js"
 import { makeFolder } from "./folders.js"
 import type { NetworkPorts } from "./layout.js"
 import * as layout from "./layout.js"
-import type { NetworkSpec } from "./spec.js"
+import { type NetworkSpec, OWN_ORDERER } from "./spec.js"
 
 const Ports = Schema.Struct({
   orderer: Schema.Number,
@@ -22,7 +22,10 @@ const Org = Schema.Struct({
   mspId: Schema.String,
   domain: Schema.String,
   peers: Schema.Number,
-  users: Schema.Number
+  users: Schema.Number,
+  hosts: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
+  configName: Schema.optionalWith(Schema.String, { exact: true }),
+  nodeOus: Schema.optionalWith(Schema.Boolean, { exact: true })
 })
 
 const Chaincode = Schema.Struct({
@@ -41,6 +44,19 @@ export const NetworkState = Schema.Struct({
   channel: Schema.String,
   furtherChannels: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [], exact: true }),
   orgs: Schema.Array(Org),
+  orderer: Schema.optionalWith(Schema.Struct({ host: Schema.String, domain: Schema.String, mspId: Schema.String }), {
+    default: () => OWN_ORDERER,
+    exact: true
+  }),
+  existing: Schema.optionalWith(
+    Schema.Struct({
+      cryptoConfig: Schema.String,
+      configtx: Schema.String,
+      genesisProfile: Schema.String,
+      channelProfile: Schema.String
+    }),
+    { exact: true }
+  ),
   tls: Schema.Boolean,
   brokers: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [], exact: true }),
   batchTimeoutMs: Schema.Number,
@@ -62,8 +78,10 @@ export const stateOf = (
     brokers,
     chaincodes,
     channel,
+    existing,
     furtherChannels,
     maxMessageCount,
+    orderer,
     orgs,
     stateDatabase,
     tls
@@ -74,6 +92,8 @@ export const stateOf = (
   channel,
   furtherChannels,
   orgs,
+  orderer,
+  ...(existing === undefined ? {} : { existing }),
   tls,
   brokers,
   batchTimeoutMs,

@@ -10,7 +10,7 @@ import { decodeOptions, networkOptions, UpOptions } from "../../src/network/cli/
 import * as layout from "../../src/network/layout.js"
 import { anyPorts, portList, requireFree, usualPorts } from "../../src/network/ports.js"
 import { resume } from "../../src/network/resume.js"
-import { type NetworkOptions, networkSpec } from "../../src/network/spec.js"
+import { type NetworkOptions, networkSpec, OWN_ORDERER } from "../../src/network/spec.js"
 import { type NetworkState, readState, stateOf, writeState } from "../../src/network/state.js"
 import { stateDatabaseEnvironment } from "../../src/network/stateDatabase.js"
 import { specFor, temporaryFolder } from "./support.js"
@@ -24,7 +24,10 @@ describe("options", () => {
     expect(Either.getOrThrow(networkSpec({}, "/work"))).toEqual({
       dir: "/work/network",
       channel: "mychannel",
+      furtherChannels: [],
       orgs: [{ name: "Org1", mspId: "Org1MSP", domain: "org1.example.com", peers: 1, users: 1 }],
+      orderer: OWN_ORDERER,
+      brokers: [],
       tls: false,
       batchTimeoutMs: 200,
       maxMessageCount: 10,
@@ -187,6 +190,7 @@ describe("state", () => {
     channel: "mychannel",
     furtherChannels: ["further"],
     brokers: [],
+    orderer: OWN_ORDERER,
     orgs: [{ name: "Org1", mspId: "Org1MSP", domain: "org1.example.com", peers: 1, users: 1 }],
     tls: true,
     batchTimeoutMs: 200,

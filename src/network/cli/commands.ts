@@ -67,7 +67,7 @@ export const cleanCommand = (place: Place, output: Output): Effect.Effect<void, 
 /** Every node with its address, its process and the CA of its TLS certificate. */
 const nodesOf = (spec: NetworkSpec, { pids, ports }: NetworkState) =>
   [
-    { name: layout.ORDERER_HOST, port: ports.orderer, caFile: layout.ordererTlsCa(spec.dir) },
+    { name: spec.orderer.host, port: ports.orderer, caFile: layout.ordererTlsCa(spec.dir, spec.orderer) },
     ...layout.peersOf(spec).map(({ host: name, org }) => ({
       name,
       port: ports.peers[name]?.peer ?? 0,

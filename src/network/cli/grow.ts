@@ -62,7 +62,7 @@ const growing = (
     const running = new Set(runningNodes(state).map(([name]) => name))
     const { chaincodes, ports } = state
     let current: layout.Shape = { spec: { ...state, dir, chaincodes }, ports }
-    const away = [layout.ORDERER_HOST, ...layout.peersOf(current.spec).map(({ host }) => host)].filter(
+    const away = [current.spec.orderer.host, ...layout.peersOf(current.spec).map(({ host }) => host)].filter(
       (name) => !running.has(name)
     )
     if (away.length > 0)

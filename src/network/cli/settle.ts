@@ -6,7 +6,7 @@ import type { NetworkPorts } from "../layout.js"
 import * as layout from "../layout.js"
 import { anyPorts, usualPorts } from "../ports.js"
 import { resume } from "../resume.js"
-import { type NetworkSpec, networkSpec } from "../spec.js"
+import type { NetworkSpec } from "../spec.js"
 import { networkOptions, type UpOptions } from "./options.js"
 
 export interface Settled {
@@ -37,7 +37,7 @@ export const settle = (
         })
       return { spec, ports, sample: hasSample(spec) }
     }
-    const fresh = yield* networkSpec({ chaincodes: [{ path: sample }], ...asked }, cwd)
+    const { spec: fresh } = yield* resume({ chaincodes: [{ path: sample }], ...asked }, cwd)
     const peers = layout.peersOf(fresh)
     return {
       spec: fresh,

@@ -125,8 +125,9 @@ export const makeAdministration = ({ channelId, commits, connections, shape }: G
     const set: Array<string> = []
     const { ports, spec } = shape()
     for (const org of spec.orgs) {
-      if ((application?.orgs.get(org.mspId)?.anchorPeers.length ?? 0) > 0) continue
-      const template = yield* makeAnchorPeersUpdate(channelId, channelProfile(spec, ports), org.mspId)
+      if ((application?.orgs.get(org.configName ?? org.mspId)?.anchorPeers.length ?? 0) > 0) continue
+      const name = org.configName ?? org.mspId
+      const template = yield* makeAnchorPeersUpdate(channelId, yield* channelProfile(spec, ports), name)
       const update = common.ConfigUpdateEnvelope.decode(common.Payload.decode(template.payload).data).configUpdate
       const signer = yield* admin(org)
       const moments = [yield* moment, yield* moment]

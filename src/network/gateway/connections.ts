@@ -74,7 +74,7 @@ export const makeConnections = (shape: () => Shape): Effect.Effect<Connections, 
       ).pipe(Scope.extend(scope), failing(`connect to ${host}`))
 
     const { ports, spec } = shape()
-    const orderer = once(open(layout.ORDERER_HOST, ports.orderer, layout.ordererTlsCa(spec.dir)))
+    const orderer = once(open(spec.orderer.host, ports.orderer, layout.ordererTlsCa(spec.dir, spec.orderer)))
     const peers = new Map<string, Effect.Effect<Channel, StepFailed>>()
     const signers = new Map<string, Effect.Effect<Signer, StepFailed>>()
     /** The value of a key, made when it is first asked for. */
