@@ -167,7 +167,7 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         yield* Effect.raceFirst(inForce, Deferred.await(stopped))
         if (!("bundle" in received) || received.bundle !== bundles.current()) yield* signaturesHold(received)
         const prepared = yield* validator.prepare({ number, entries: block.data?.data ?? [] })
-        const config = isConfigBlock(block)
+        const config = given instanceof Uint8Array ? isConfigBlock(block) : given.config
         if (config) {
           const done = yield* Deferred.make<void>()
           pendingConfig.set(number, done)

@@ -1,6 +1,6 @@
 /**
  * A peer as one Layer: every startup stage a line, read upwards. The last line is acquired first and released last.
- * Discovery has its place between the channels and the door; it comes with a later step. Source: peer-endorse-validate.md 1.2; design.md sections 1 and 3.
+ * Source: peer-endorse-validate.md 1.2; design.md sections 1 and 3; ARCHITECTURE.md lists the same stages.
  */
 import * as Layer from "effect/Layer"
 import type { CoreConfig } from "../config/index.js"
