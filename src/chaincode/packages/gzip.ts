@@ -3,8 +3,9 @@
  * the bytes it covers, trailing bytes that are no member are an error. Source: chaincode.md R66, R71, T23.
  */
 import { crc32 } from "../../wire/crc32.js"
-import type { ByteReader, ReadError } from "./inflate.js"
-import { EOF, Inflate, SliceInput, UNEXPECTED_EOF } from "./inflate.js"
+import type { ByteReader, ReadError } from "./byteReader.js"
+import { EOF, SliceInput, UNEXPECTED_EOF } from "./byteReader.js"
+import { Inflate } from "./inflate.js"
 
 export const GZIP_HEADER: ReadError = "gzip: invalid header"
 export const GZIP_CHECKSUM: ReadError = "gzip: invalid checksum"

@@ -2,8 +2,9 @@
  * Packages of the new lifecycle's store (`<hash>.bin` beside `<hash>.json`): off by default in 1.4, yet a folder may hold
  * them and the launcher looks there first. Pure. Source: chaincode.md R12, section 4.10; core/chaincode/persistence.
  */
+
+import { EOF } from "./byteReader.js"
 import { gunzip } from "./gzip.js"
-import { EOF } from "./inflate.js"
 import type { Scan } from "./tar.js"
 import { TarReader } from "./tar.js"
 import { TypeFlag } from "./tarHeader.js"

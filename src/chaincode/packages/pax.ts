@@ -1,6 +1,6 @@
 /** Extended tar headers (PAX records) and the maps of sparse files, as the reference's library reads them. */
-import type { ReadError } from "./inflate.js"
-import { UNEXPECTED_EOF } from "./inflate.js"
+import type { ReadError } from "./byteReader.js"
+import { UNEXPECTED_EOF } from "./byteReader.js"
 import type { TarHeader } from "./tarHeader.js"
 import { BLOCK, parseNumeric, TAR_HEADER } from "./tarHeader.js"
 

@@ -3,8 +3,8 @@
  * entries, the same place at which a damaged archive ends. `next` is a generator so that a long scan can give the
  * thread back: it yields after each megabyte that it passed over.
  */
-import type { ByteReader, ReadError } from "./inflate.js"
-import { EOF, UNEXPECTED_EOF } from "./inflate.js"
+import type { ByteReader, ReadError } from "./byteReader.js"
+import { EOF, UNEXPECTED_EOF } from "./byteReader.js"
 import type { PaxRecords, SparseEntry } from "./pax.js"
 import {
   FIELD_TOO_LONG,

@@ -16,6 +16,8 @@ import type { HandlerRegistry } from "../support/HandlerRegistry.js"
 import type { ChaincodeMetrics, ShimSeries } from "../support/metrics.js"
 import { shortTxId } from "../text.js"
 import { bareMessage, failureText, MessageType, messageTypeName, parseName, replyMessage } from "./messages.js"
+import { RequestTurns, type WaitingRequest } from "./RequestTurns.js"
+import { contextOf } from "./requestContext.js"
 import { answerStateRequest, type RequestEnvironment } from "./requests.js"
 import { existsText, TransactionContext, TransactionContexts, type TxParams } from "./TransactionContext.js"
 import { decide, type HandlerState } from "./transitions.js"
@@ -65,27 +67,16 @@ export interface ExecuteMessage {
 
 /** Messages asked for ahead: a chaincode's concurrent transactions arrive in bursts. */
 const READ_AHEAD = 64
-/** Bytes of requests that may wait for their turn; beyond, they are answered at once. */
-const MAX_WAITING = 4 << 20
-
-interface Waiting {
-  readonly message: protos.ChaincodeMessage
-  readonly since: number
-}
 
 export class Handler {
   private state: HandlerState = "created"
   private chaincode = ""
   private namespace = ""
   private readonly contexts = new TransactionContexts()
-  /** Transactions with a request in progress. */
-  private readonly active = new Set<string>()
   /** Executions to be told when the stream ends. */
   private readonly waiters = new Set<() => void>()
   private readonly series = new Map<string, ShimSeries>()
-  private waiting: Array<Waiting> = []
-  private waitingBytes = 0
-  private turn: NodeJS.Immediate | undefined
+  private readonly requests: RequestTurns
   private closed = false
   /** The chaincode reads slowly: nothing more is taken from it until it does. */
   private slow = false
@@ -95,7 +86,15 @@ export class Handler {
   constructor(
     private readonly services: HandlerServices,
     private readonly stream: ChaincodeStream
-  ) {}
+  ) {
+    this.requests = new RequestTurns(
+      services.now,
+      (request) => {
+        if (!this.closed) this.answer(request)
+      },
+      (turn) => this.safely(turn)
+    )
+  }
 
   /** Begins to read; the result is told what happens on the stream. */
   open(): CallEvents {
@@ -202,11 +201,11 @@ export class Handler {
         this.register(message)
         break
       case "notify":
-        this.answerWaiting() // what it asked for before comes first
+        this.requests.answerAll() // what it asked for before comes first
         this.notify(message)
         break
       case "request":
-        this.enqueue(message, bytes.length)
+        this.request(message, bytes.length)
         break
       case "fault":
         this.end(`error handling message, ending stream: ${decision.text}`)
@@ -257,24 +256,12 @@ export class Handler {
 
   // ---- Requests --------------------------------------------------------------------------------------------------
 
-  /**
-   * Requests wait for the end of what arrived together: a second one of the same transaction is then seen while the
-   * first is in progress, and dropped as the reference drops it (R30, T6).
-   */
-  private enqueue(message: protos.ChaincodeMessage, size: number): void {
-    const key = message.channelId + message.txid
-    if (this.active.has(key)) {
-      const { channelId, txid } = message
-      this.services.log.error(
-        `[${shortTxId(txid)}] Another request pending for this CC: ${this.chaincode}, Txid: ${txid}, ChannelID: ${channelId}. Cannot process.`
-      )
-      return
-    }
-    this.active.add(key)
-    this.waiting.push({ message, since: this.services.now() })
-    this.waitingBytes += size
-    if (this.waitingBytes > MAX_WAITING) this.answerWaiting()
-    else if (this.turn === undefined) this.turn = setImmediate(() => this.safely(() => this.answerWaiting()))
+  private request(message: protos.ChaincodeMessage, size: number): void {
+    if (this.requests.add(message, size)) return
+    const { channelId, txid } = message
+    this.services.log.error(
+      `[${shortTxId(txid)}] Another request pending for this CC: ${this.chaincode}, Txid: ${txid}, ChannelID: ${channelId}. Cannot process.`
+    )
   }
 
   /** For callbacks that nobody guards: whatever breaks ends this stream, not the process. */
@@ -286,21 +273,11 @@ export class Handler {
     }
   }
 
-  private answerWaiting(): void {
-    if (this.turn !== undefined) clearImmediate(this.turn)
-    this.turn = undefined
-    if (this.waiting.length === 0) return
-    const requests = this.waiting
-    this.waiting = []
-    this.waitingBytes = 0
-    for (const request of requests) if (!this.closed) this.answer(request)
-  }
-
-  private answer({ message, since }: Waiting): void {
+  private answer({ message, since }: WaitingRequest): void {
     const series = this.seriesOf(message)
     series.received()
     try {
-      const context = this.contextOf(message)
+      const context = contextOf(this.contexts, message, this.services.isSystem)
       if (message.type === MessageType.invokeChaincode) {
         this.later(this.services.invoke(context, message.payload), message, series, since)
         return
@@ -331,23 +308,6 @@ export class Handler {
     )
   }
 
-  /** The transaction that a request belongs to (R31); throws the cause when there is none. */
-  private contextOf(message: protos.ChaincodeMessage): TransactionContext {
-    const { channelId, txid, type } = message
-    const context = this.contexts.get(channelId, txid)
-    if (type !== MessageType.invokeChaincode) {
-      if (context?.params.simulator === undefined) throw new Error("no ledger context")
-      return context
-    }
-    if (channelId === "" && this.services.isSystem(targetOf(message.payload))) {
-      // a system chaincode that was called without a channel may call another one
-      if (context === undefined) throw new Error("failed to get transaction context")
-      return context
-    }
-    if (context?.params.simulator === undefined) throw new Error("could not get valid transaction")
-    return context
-  }
-
   private reply(
     request: protos.ChaincodeMessage,
     payload: Uint8Array,
@@ -355,7 +315,7 @@ export class Handler {
     series: ShimSeries,
     since: number
   ): void {
-    this.active.delete(request.channelId + request.txid) // before the reply leaves: the next request may be right behind it
+    this.requests.done(request) // before the reply leaves: the next request may be right behind it
     if (this.closed) return
     if (cause === undefined) this.send(replyMessage(request, MessageType.response, payload))
     else {
@@ -416,8 +376,7 @@ export class Handler {
     if (this.closed) return
     this.closed = true
     this.cancelKeepalive()
-    if (this.turn !== undefined) clearImmediate(this.turn)
-    this.waiting = []
+    this.requests.drop()
     for (const terminated of [...this.waiters]) terminated()
     if (this.chaincode !== "") this.services.registry.deregister(this.chaincode, this)
     this.services.log.debug(`chaincode stream of ${this.chaincode || "an unregistered chaincode"} has ended`)
@@ -433,14 +392,3 @@ const causeText = (cause: Cause.Cause<{ readonly message: string }>): string => 
 
 /** Series of metrics per handler. */
 const MAX_SERIES = 1000
-
-/** The chaincode that an INVOKE_CHAINCODE names; throws the cause when it does not decode. */
-const targetOf = (payload: Uint8Array): string => {
-  let spec: protos.ChaincodeSpec
-  try {
-    spec = protos.ChaincodeSpec.decode(payload)
-  } catch (error) {
-    throw new Error(`unmarshal failed: ${textOf(error)}`)
-  }
-  return parseName(spec.chaincodeId?.name ?? "").name
-}
