@@ -24,4 +24,5 @@ export type {
   Signer
 } from "./model.js"
 export { type SetupOptions, setup } from "./setup.js"
+export { trackExpiration } from "./trackExpiration.js"
 export { decodeSerialized, wellFormed, X509Msp } from "./X509Msp.js"

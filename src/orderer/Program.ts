@@ -20,6 +20,7 @@ import { commitSha, runtimeInfo, version, versionInfo } from "./metadata.js"
 import * as AtomicBroadcast from "./services/AtomicBroadcast.js"
 import * as BootstrapBlock from "./stages/BootstrapBlock.js"
 import * as CertificateExpiry from "./stages/CertificateExpiry.js"
+import * as CertificateReload from "./stages/CertificateReload.js"
 import * as Channels from "./stages/Channels.js"
 import * as ClientRoots from "./stages/ClientRoots.js"
 import { StartFailed } from "./stages/errors.js"
@@ -148,6 +149,11 @@ export const layer = (config: OrdererConfig, surroundings: Surroundings) =>
     ),
     Layer.provideMerge(
       Channels.consenters(config.kafka).pipe(stage("consenters", { remedy: "see the Kafka section of orderer.yaml" }))
+    ),
+    Layer.provideMerge(
+      CertificateReload.layer(config.general).pipe(
+        stage("certificate reload", { remedy: "nothing here can fail; report this" })
+      )
     ),
     Layer.provideMerge(CertificateExpiry.layer.pipe(stage("certificate expiry", { remedy: "renew the certificates" }))),
     Layer.provideMerge(ClientRoots.layer.pipe(stage("client roots", { remedy: "see General.TLS.ClientRootCAs" }))),

@@ -17,6 +17,7 @@ export {
 export * from "./handlers.js"
 export * as Listen from "./Listen.js"
 export { type Answer, type PipelinedOptions, pipelined } from "./pipelined.js"
+export * as Reloading from "./reloading.js"
 export { layer as layerServerPool, type PoolCall, type PoolEvents, ServerPool } from "./ServerPool.js"
 export { maxMessageSize } from "./serverCall.js"
 export { Code, codeName } from "./status.js"

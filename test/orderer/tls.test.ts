@@ -7,12 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { newConsortiumOrgGroup } from "../../src/channelconfig/index.js"
-import { seekInfo, signedEnvelope } from "../../src/client/index.js"
+import { type ClientSigner, seekInfo, signedEnvelope } from "../../src/client/index.js"
 import { decodeOrderer } from "../../src/config/index.js"
 import { Registrar } from "../../src/orderer/multichannel/Registrar.js"
 import * as Orderer from "../../src/orderer/Program.js"
+import * as Log from "../../src/runtime/Log.js"
 import { type ClientTls, connect } from "../../src/transport/index.js"
 import { sha256 } from "../../src/wire/protoutil.js"
+import { authority, type Pair } from "../transport/material.js"
 import {
   broadcastOne,
   chainA,
@@ -39,6 +41,9 @@ const foreignClient = path.join(foreignOrg, "users/User1@org2.example.com/tls")
 const start = (env: Record<string, string>) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
+    const lines: Array<string> = []
+    const write = (line: string) => void lines.push(line)
+    const logging = Log.layerOf(Either.getOrThrow(Log.make({ spec: "info", format: "%{message}", write })))
     const config = yield* decodeOrderer(shipped, fs.readFileSync(shipped, "utf8"), {
       env: {
         ...environment(folder, yield* freePort),
@@ -50,15 +55,16 @@ const start = (env: Record<string, string>) =>
       },
       cwd: folder
     })
-    const context = yield* Layer.build(Orderer.layer(config, { env: {}, cwd: folder }))
-    const { address } = yield* Effect.provide(Orderer.running, context)
+    const program = Orderer.layer(config, { env: {}, cwd: folder }).pipe(Layer.provide(logging))
+    const context = yield* Layer.build(program)
+    const { address, operationsAddress } = yield* Effect.provide(Orderer.running, context)
     const registrar = yield* Effect.provide(Registrar, context)
     const client = (extra: Partial<ClientTls> = {}) =>
       connect(address, {
         tls: { rootCerts, serverNameOverride: "orderer.example.com", ...extra },
         connectTimeout: "2 seconds"
       })
-    return { address, registrar, client }
+    return { address, operationsAddress, registrar, client, lines }
   })
 
 const pair = (folder: string) => ({ clientCert: read(folder, "client.crt"), clientKey: read(folder, "client.key") })
@@ -148,6 +154,144 @@ describe("TLS (acceptance check 26, 3.10)", () => {
       expect(yield* broadcastOne(client, envelopeOf(update, [admin]))).toEqual({ status: 200, info: "" })
       yield* waitForHeight(node, "sys", 2n)
       yield* node.client(pair(foreignClient))
+    })
+  )
+})
+
+describe("new certificates without a restart (beyond the reference)", () => {
+  const ca = authority("ca.orderer")
+  const put = (folder: string, name: string, { certificate, key }: Pair) => {
+    fs.writeFileSync(path.join(folder, `${name}.crt`), certificate)
+    fs.writeFileSync(path.join(folder, `${name}.key`), key)
+  }
+  const ordererFiles = (folder: string) => ({
+    ORDERER_GENERAL_TLS_CERTIFICATE: path.join(folder, "server.crt"),
+    ORDERER_GENERAL_TLS_PRIVATEKEY: path.join(folder, "server.key")
+  })
+
+  interface Seen {
+    readonly protocol: string
+    readonly cipher: string
+    readonly certificate: string
+  }
+  const look = (address: string): Effect.Effect<Seen | undefined> =>
+    Effect.async((resume) => {
+      const socket = tls.connect({
+        host: "127.0.0.1",
+        port: Number(address.slice(address.lastIndexOf(":") + 1)),
+        ca: Buffer.from(ca.certificate),
+        ALPNProtocols: ["h2", "http/1.1"]
+      })
+      socket.once("secureConnect", () =>
+        resume(
+          Effect.succeed({
+            protocol: String(socket.getProtocol()),
+            cipher: socket.getCipher().name,
+            certificate: Buffer.from(socket.getPeerX509Certificate()?.raw ?? []).toString("hex")
+          })
+        )
+      )
+      socket.once("error", () => resume(Effect.succeed(undefined)))
+      return Effect.sync(() => socket.destroy())
+    })
+  const shows = (address: string, { der }: Pair): Effect.Effect<Seen> =>
+    Effect.repeat(look(address), {
+      until: (seen): seen is Seen => seen?.certificate === Buffer.from(der).toString("hex")
+    })
+  const until = (holds: () => boolean) =>
+    Effect.repeat(Effect.delay(Effect.sync(holds), "5 millis"), { until: (is) => is })
+  const seekAll = (node: Effect.Effect.Success<ReturnType<typeof start>>, admin: ClientSigner) =>
+    Effect.flatMap(
+      connect(node.address, { tls: { rootCerts: [ca.certificate] }, connectTimeout: "2 seconds" }),
+      (client) => Effect.map(deliverAll(client, seekMessage(admin, "sys", 0n, 0n)), ({ status }) => status)
+    )
+
+  it.scopedLive(
+    "serve both servers, with versions and suites as before; half a pair changes nothing and is told once",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const [first, second, third] = [ca.issue("orderer"), ca.issue("orderer"), ca.issue("orderer")]
+        put(folder, "server", first)
+        put(folder, "operations", first)
+        const node = yield* start({
+          ...ordererFiles(folder),
+          ORDERER_GENERAL_TLS_RELOADINTERVAL: "20ms",
+          ORDERER_OPERATIONS_TLS_ENABLED: "true",
+          ORDERER_OPERATIONS_TLS_CERTIFICATE: path.join(folder, "operations.crt"),
+          ORDERER_OPERATIONS_TLS_PRIVATEKEY: path.join(folder, "operations.key")
+        })
+        const admin = yield* signerOf("ordererAdmin")
+        const open = yield* connect(node.address, { tls: { rootCerts: [ca.certificate] } })
+        const check = (pair: Pair) =>
+          Effect.gen(function* () {
+            const seen = yield* shows(node.address, pair)
+            expect(seen.protocol).toBe("TLSv1.2")
+            expect(seen.cipher).toMatch(/^ECDHE-ECDSA-AES(128|256)-GCM/)
+            expect(yield* handshake(node.address, "TLSv1.3")).toBe("refused")
+            expect(yield* handshake(node.address, "TLSv1.1")).toBe("refused")
+            expect(yield* seekAll(node, admin)).toBe(200)
+          })
+        yield* check(first)
+        put(folder, "server", second)
+        yield* check(second)
+        expect(node.lines.join("")).toContain("server TLS certificate reloaded")
+
+        // half a pair, then the other half
+        const refusals = () => node.lines.filter((line) => line.includes("the server TLS certificate is not reloaded"))
+        fs.writeFileSync(path.join(folder, "server.crt"), third.certificate)
+        yield* until(() => refusals().length > 0)
+        yield* Effect.sleep("100 millis")
+        yield* check(second)
+        expect(refusals()).toHaveLength(1)
+        fs.writeFileSync(path.join(folder, "server.key"), third.key)
+        yield* check(third)
+
+        yield* shows(node.operationsAddress, first)
+        put(folder, "operations", second)
+        yield* shows(node.operationsAddress, second)
+        // who was connected all along still is
+        expect((yield* deliverAll(open, seekMessage(admin, "sys", 0n, 0n))).status).toBe(200)
+      })
+  )
+
+  it.scopedLive("under mutual TLS keep the channels' authorities", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      put(folder, "server", ca.issue("orderer"))
+      const node = yield* start({
+        ...ordererFiles(folder),
+        ORDERER_GENERAL_TLS_RELOADINTERVAL: "20ms",
+        ORDERER_GENERAL_TLS_CLIENTAUTHREQUIRED: "true"
+      })
+      const reach = (extra: Partial<ClientTls>) =>
+        Effect.either(
+          Effect.scoped(
+            connect(node.address, { tls: { rootCerts: [ca.certificate], ...extra }, connectTimeout: "2 seconds" })
+          )
+        )
+      expect(Either.isRight(yield* reach(pair(org1Client)))).toBe(true)
+      put(folder, "server", ca.issue("orderer"))
+      yield* until(() => node.lines.join("").includes("server TLS certificate reloaded"))
+      expect(Either.isRight(yield* reach(pair(org1Client)))).toBe(true)
+      expect(Either.isLeft(yield* reach(pair(foreignClient)))).toBe(true)
+      expect(Either.isLeft(yield* reach({}))).toBe(true)
+    })
+  )
+
+  it.scopedLive("are judged anew by their end, and left alone unless asked for", () =>
+    Effect.gen(function* () {
+      const day = 86_400_000
+      const folder = yield* temporaryFolder
+      const first = ca.issue("orderer", { notAfter: Date.now() + 30 * day })
+      put(folder, "server", first)
+      const node = yield* start({ ...ordererFiles(folder), ORDERER_GENERAL_TLS_RELOADINTERVAL: "20ms" })
+      const idle = yield* start(ordererFiles(folder))
+      expect(node.lines.join("")).not.toContain("expires within")
+      put(folder, "server", ca.issue("orderer", { notAfter: Date.now() + 2 * day + 60_000 }))
+      yield* until(() => node.lines.join("").includes("The server TLS certificate expires within 2 days and 0 hours"))
+      yield* Effect.sleep("100 millis")
+      yield* shows(idle.address, first)
     })
   )
 })

@@ -54,7 +54,12 @@ const tls = section("TLS", "TLS of the gRPC server.", {
   maxVersion: word("1.2", "1.3")("MaxVersion", "Highest TLS version of the server. Fabric has 1.2 only.", {
     fallback: "1.2",
     ours: true
-  })
+  }),
+  reloadInterval: duration(
+    "ReloadInterval",
+    "How often the files of certificates and keys are looked at; new ones serve new connections without a restart. 0: never, as in Fabric.",
+    { fallback: "0s", ours: true }
+  )
 })
 
 const cluster = section("Cluster", "Talk between orderers of a Raft cluster; read, though Raft is not served.", {

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import { goFileError, joinAddress, type OrdererConfig } from "../../config/index.js"
 import * as Log from "../../runtime/Log.js"
 import type { Metrics } from "../../runtime/Metrics.js"
-import { GrpcServer, type ServerTls } from "../../transport/index.js"
+import { GrpcServer, type KeyPair, type ServerTls } from "../../transport/index.js"
 import { StartFailed } from "./errors.js"
 
 const log = Log.module("orderer.common.server")
@@ -31,20 +31,27 @@ const read = (file: string, explain: (reason: string) => string): Effect.Effect<
 const orElse = (given: Duration.Duration, otherwise: Duration.DurationInput): Duration.DurationInput =>
   Duration.toMillis(given) > 0 ? given : otherwise
 
+/** The server's certificate and key, PEM. */
+export const readPair = (tls: OrdererConfig["general"]["tls"]): Effect.Effect<KeyPair, StartFailed> =>
+  Effect.gen(function* () {
+    const certificate = yield* read(
+      tls.certificate,
+      (reason) => `Failed to load server Certificate file '${tls.certificate}' (${reason})`
+    )
+    const key = yield* read(
+      tls.privateKey,
+      (reason) => `Failed to load PrivateKey file '${tls.privateKey}' (${reason})`
+    )
+    return { certificate, key }
+  })
+
 /** Stage 14. */
 export const material = ({ tls }: OrdererConfig["general"]): Layer.Layer<ServerMaterial, StartFailed> =>
   Layer.effect(
     ServerMaterial,
     Effect.gen(function* () {
       if (!tls.enabled) return { tls: undefined }
-      const certificate = yield* read(
-        tls.certificate,
-        (reason) => `Failed to load server Certificate file '${tls.certificate}' (${reason})`
-      )
-      const key = yield* read(
-        tls.privateKey,
-        (reason) => `Failed to load PrivateKey file '${tls.privateKey}' (${reason})`
-      )
+      const pair = yield* readPair(tls)
       // error and path stand the other way round here, as in the reference
       for (const file of tls.rootCAs) {
         yield* read(file, (reason) => `Failed to load ServerRootCAs file '${reason}' (${file})`)
@@ -57,8 +64,7 @@ export const material = ({ tls }: OrdererConfig["general"]): Layer.Layer<ServerM
       yield* log.info(`Starting orderer with ${tls.clientAuthRequired ? "mutual TLS" : "TLS"} enabled`)
       return {
         tls: {
-          certificate,
-          key,
+          ...pair,
           requireClientCert: tls.clientAuthRequired,
           clientRootCAs,
           maxVersion: tls.maxVersion === "1.3" ? ("TLSv1.3" as const) : ("TLSv1.2" as const),

@@ -5,18 +5,15 @@
  * stay. Files are read, not watched: mounted secrets change by moving links, which watchers miss.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
-import { sameBytes } from "../../crypto/der.js"
+import { trackExpiration } from "../../msp/index.js"
 import { Operations } from "../../operations/index.js"
 import * as Log from "../../runtime/Log.js"
 import { stage } from "../../runtime/Stage.js"
-import { GrpcServer, type GrpcServerShape, type KeyPair } from "../../transport/index.js"
+import { GrpcServer, type GrpcServerShape, type KeyPair, Reloading } from "../../transport/index.js"
 import { PeerConfig } from "../PeerConfig.js"
-import { trackExpiration } from "./CertificateMonitor.js"
 import { Credentials } from "./Credentials.js"
 import type { StartRefused } from "./failures.js"
 import { readPem, ServerSettings } from "./ServerSettings.js"
@@ -37,9 +34,6 @@ const readPair = (files: { readonly cert: string; readonly key: string }): Eithe
     key
   }))
 
-const samePair = (one: KeyPair, other: KeyPair): boolean =>
-  sameBytes(one.certificate, other.certificate) && sameBytes(one.key, other.key)
-
 const watch = Effect.gen(function* () {
   const { tls } = (yield* PeerConfig).peer
   const { server } = yield* ServerSettings
@@ -47,45 +41,33 @@ const watch = Effect.gen(function* () {
   const operations = yield* Operations
   const servers: Array<GrpcServerShape> = [yield* GrpcServer]
   let current: KeyPair | undefined = server.tls
-  const told = new Map<string, string>()
-
-  /** A pair that cannot be used is told once: half of it may be there, the other half on its way. */
-  const keepOld = (what: string) => (error: { readonly message: string }) =>
-    Effect.suspend(() => {
-      const text = `${what} is not reloaded, the old one stays: ${error.message}`
-      if (text === told.get(what)) return Effect.void
-      told.set(what, text)
-      return log.warning(text)
-    })
+  const kept = Reloading.oldKept(log)
 
   const serverPair = Effect.gen(function* () {
     const pair = yield* readPair({ cert: tls.cert.file, key: tls.key.file })
-    if (current !== undefined && samePair(pair, current)) return
+    if (current !== undefined && Reloading.samePair(pair, current)) return
     for (const one of servers) yield* one.reloadServerCert(pair)
     current = pair
-    told.clear()
+    kept.forget()
     yield* log.info("server TLS certificate reloaded")
     yield* trackExpiration("server TLS", pair.certificate)
-  }).pipe(Effect.catchAll(keepOld("the server TLS certificate")))
+  }).pipe(Effect.catchAll(kept.of("the server TLS certificate")))
 
   const client = Effect.gen(function* () {
     if (!(yield* credentials.reload)) return
     yield* log.info("client TLS certificate reloaded")
     if (credentials.client !== undefined) yield* trackExpiration("client TLS", credentials.client.certificate)
-  }).pipe(Effect.catchAll(keepOld("the client TLS certificate")))
+  }).pipe(Effect.catchAll(kept.of("the client TLS certificate")))
 
   const operationsServer = Effect.flatMap(operations.reloadCertificate, (changed) =>
     changed ? log.info("operations TLS certificate reloaded") : Effect.void
-  ).pipe(Effect.catchAll(keepOld("the operations TLS certificate")))
+  ).pipe(Effect.catchAll(kept.of("the operations TLS certificate")))
 
-  const interval = Duration.toMillis(tls.reloadInterval)
-  if (interval > 0) {
-    const once = Effect.gen(function* () {
-      if (tls.enabled) yield* Effect.zipRight(serverPair, client)
-      yield* operationsServer
-    })
-    yield* Effect.forkScoped(Effect.repeat(Effect.delay(once, interval), Schedule.spaced(interval)))
-  }
+  const once = Effect.gen(function* () {
+    if (tls.enabled) yield* Effect.zipRight(serverPair, client)
+    yield* operationsServer
+  })
+  yield* Reloading.every(tls.reloadInterval, once)
   return { follow: (further: GrpcServerShape) => Effect.sync(() => void servers.push(further)) }
 })
 

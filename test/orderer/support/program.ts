@@ -64,6 +64,7 @@ export const stages = [
   "gRPC server",
   "client roots",
   "certificate expiry",
+  "certificate reload",
   "consenters",
   "channels",
   "profiling",
