@@ -3,6 +3,7 @@
  * command line and the developer's network, and by tests. Rank 5: imports wire, msp, transport, policy and below.
  */
 export * from "./broadcast.js"
+export * from "./causes.js"
 export * from "./deliver.js"
 export * from "./discover.js"
 export * from "./endorse.js"

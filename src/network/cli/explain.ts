@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
+import { askCauses, type CausesTold, type CausesUnasked, causeLines, causesForgotten } from "../../client/index.js"
 import { ledgerTool } from "../../tools/ledger/index.js"
 import type { ToolIo } from "../../tools/ToolIo.js"
 import { NetworkRefused } from "../errors.js"
@@ -12,51 +12,17 @@ import * as layout from "../layout.js"
 import { folderOf, type Place, requireState, specOf } from "./commands.js"
 import { type Output, say } from "./output.js"
 
-/** What a peer's page /explain answers, as far as it is read here. */
-const Answer = Schema.Struct({
-  committed: Schema.Array(
-    Schema.Struct({ channel: Schema.String, block: Schema.String, position: Schema.Number, code: Schema.String })
-  ),
-  refusals: Schema.Array(Schema.Struct({ lines: Schema.Array(Schema.String) }))
-})
-const readAnswer = Schema.decodeUnknown(Answer)
-
-interface Told {
+interface Told extends CausesTold {
   readonly host: string
-  readonly answer: typeof Answer.Type
-  /** The whole answer, for scripts. */
-  readonly body: unknown
 }
 
-const LIMIT = 5000
-
 /** Nothing where the peer knows nothing; fails where it cannot be asked. */
-const ask = (host: string, port: number, txId: string) =>
-  Effect.tryPromise(async (signal) => {
-    const url = `http://127.0.0.1:${port}/explain?txid=${encodeURIComponent(txId)}`
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT)]) })
-    const body: unknown = response.status === 200 ? await response.json() : undefined
-    return body
-  }).pipe(
-    Effect.flatMap((body) =>
-      body === undefined
-        ? Effect.succeed([])
-        : Effect.map(readAnswer(body), (answer): ReadonlyArray<Told> => [{ host, answer, body }])
-    )
+const ask = (host: string, port: number, txId: string): Effect.Effect<ReadonlyArray<Told>, CausesUnasked> =>
+  Effect.map(askCauses({ address: `127.0.0.1:${port}`, txId }), (told) =>
+    told === undefined ? [] : [{ host, ...told }]
   )
 
-const linesOf = ({ answer: { committed, refusals }, host }: Told): ReadonlyArray<string> => [
-  `${host}:`,
-  ...committed.map(
-    ({ block, channel, code, position }) =>
-      `  in channel ${channel}: ${code}, transaction ${position} of block ${block}`
-  ),
-  ...refusals.flatMap(({ lines }) => lines.map((line) => `  ${line}`))
-]
-
-/** Committed and not valid, and why is not known there any more. */
-const forgotten = ({ answer: { committed, refusals } }: Told): boolean =>
-  refusals.length === 0 && committed.some(({ code }) => code !== "VALID")
+const linesOf = (told: Told): ReadonlyArray<string> => [`${told.host}:`, ...causeLines(told).map((line) => `  ${line}`)]
 
 export const explainCommand = (
   place: Place,
@@ -86,7 +52,7 @@ export const explainCommand = (
         remedy: "peers keep the causes of the newest refusals only, and lose them at a restart; their logs have all"
       })
     const advice =
-      first !== undefined && told.every(forgotten)
+      first !== undefined && told.every(causesForgotten)
         ? [`the causes are gone with a restart; with the network down: ledger explain ${txId} --ledger ${first.ledger}`]
         : []
     for (const one of told)

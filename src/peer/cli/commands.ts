@@ -57,7 +57,10 @@ const ordererFlags: ReadonlyArray<FlagSpec> = [
   duration("tlsHandshakeTimeShift", "Judge the orderer's certificate as of that long ago", 0n)
 ]
 
-const explain = flag("explain", "When refused, tell which policy, identity or signature it was (not in Fabric)")
+const explain = flag(
+  "explain",
+  "When refused, tell which policy, identity, signature or version it was (not in Fabric)"
+)
 const channelId = text("channelID", "The channel", "c")
 const configTx = text("file", "File with a config update, such as configtxgen writes", "f")
 

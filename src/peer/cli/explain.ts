@@ -1,11 +1,14 @@
 /**
  * `--explain`: behind the reference's text, who asked, and which policy was not satisfied by which identity or signature.
  * Told from the channel's configuration and the chaincode's definition, as any member can read them: it works against Go
- * nodes too. Beyond Fabric.
+ * nodes too. Why a committed transaction is not valid only the peer can tell. Beyond Fabric.
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import { aclPolicyFor, Bundle, configUpdateLines, explainConfigUpdate } from "../../channelconfig/index.js"
+import { askCauses, causeLines, causesForgotten } from "../../client/index.js"
+import { joinAddress, splitAddress } from "../../config/index.js"
 import {
   channelWriters,
   describeIdentity,
@@ -16,6 +19,7 @@ import {
 } from "../../policy/index.js"
 import { lastConfigIndex } from "../../wire/block.js"
 import { ccprovider, common, type protos } from "../../wire/index.js"
+import { readBytes } from "./CliIo.js"
 import { type ChaincodePeer, configBlock, propose } from "./chaincode/clients.js"
 import { readBlock } from "./channel/blocks.js"
 import type { BlockNode } from "./channel/factory.js"
@@ -152,3 +156,61 @@ export const explainEndorsements = (
     if (explanation.finding.satisfied) return undefined
     return ["the endorsements do not satisfy the chaincode's policy:", ...explanationLines(explanation)]
   })
+
+// ---- Committed and not valid -------------------------------------------------------------------------------------
+
+/** Where a service that listens on `listen` is reached: one on all addresses at the peer's own host. */
+const reachable = (listen: string, peer: string): string | undefined => {
+  const own = Either.getOrUndefined(splitAddress(listen))
+  if (own === undefined || own.port === 0) return undefined
+  const everywhere = own.host === "" || own.host === "0.0.0.0" || own.host === "::"
+  const host = everywhere ? Either.getOrUndefined(splitAddress(peer))?.host : own.host
+  return host === undefined ? undefined : joinAddress(host, own.port)
+}
+
+/** What the operations service's TLS is answered with: the peer's authorities and the client's own pair. */
+const operationsTls = ({ config: { operations, peer }, io }: Session) =>
+  Effect.gen(function* () {
+    const read = (path: string) => readBytes(io, path).pipe(failing())
+    const { clientCert, clientKey, rootcert } = peer.tls
+    const roots = [rootcert.file, ...operations.tls.clientRootCAs.files].filter((path) => path !== "")
+    const pair = clientCert.file === "" || clientKey.file === "" ? undefined : { clientCert, clientKey }
+    return {
+      rootCerts: yield* Effect.forEach(roots, read),
+      ...(pair === undefined
+        ? {}
+        : { clientCert: yield* read(pair.clientCert.file), clientKey: yield* read(pair.clientKey.file) })
+    }
+  })
+
+/**
+ * Why a committed transaction is not valid (which key, the version read and the one in state; which policy): nothing that
+ * a client could find out by itself, so the peer is asked on its operations service, `operations.listenAddress` of the
+ * configuration. Never fails: who cannot be asked is told.
+ */
+export const explainInvalid = (
+  session: Session,
+  peerAddress: string,
+  channelId: string,
+  txId: string
+): Effect.Effect<Lines> => {
+  const { listenAddress, tls } = session.config.operations
+  const address = reachable(listenAddress, peerAddress)
+  const elsewhere = `the peer's log has the cause, and so has its operations service: /explain?txid=${txId}`
+  if (address === undefined)
+    return Effect.succeed([
+      "the peer cannot be asked why: operations.listenAddress (CORE_OPERATIONS_LISTENADDRESS) names no address of its operations service",
+      elsewhere
+    ])
+  return Effect.gen(function* () {
+    const secured = tls.enabled ? { tls: yield* operationsTls(session) } : {}
+    const told = yield* askCauses({ address, txId, channelId, ...secured })
+    if (told === undefined)
+      return [
+        `the operations service at ${address} does not know transaction ${txId}: it is another peer's, or a Go peer's, or operations.explain.entries is 0`,
+        elsewhere
+      ]
+    const forgotten = causesForgotten(told) ? ["the cause is not kept there any more", elsewhere] : []
+    return [`${address} tells:`, ...causeLines(told).map((line) => `  ${line}`), ...forgotten]
+  }).pipe(Effect.catchAll(({ message }) => Effect.succeed([`the peer cannot be asked why: ${message}`, elsewhere])))
+}

@@ -10,6 +10,7 @@ import { ChaincodeSupport } from "../../../src/chaincode/support/ChaincodeSuppor
 import { common } from "../../../src/wire/index.js"
 import { startNode } from "../../orderer/support/node.js"
 import { sinkFolder, startChaincode } from "../node/chaincodes.js"
+import { freePort } from "../node/process.js"
 import { type RunningPeer, startPeer, tempFolder } from "../node/support.js"
 import { chainA, userFolder } from "../support.js"
 import { run } from "./support.js"
@@ -181,7 +182,7 @@ it.scopedLive(
         'ERROR [main] Cannot run peer because cannot init crypto, folder "/nope" does not exist\n'
       )
     }),
-  60_000
+  120_000
 )
 
 it.scopedLive.skipIf(sinkFolder === undefined)(
@@ -321,11 +322,40 @@ it.scopedLive.skipIf(sinkFolder === undefined)(
       const fine = yield* cli("User1", "chaincode", "invoke", ...on, "-c", '{"Args":["noop"]}', "--explain")
       expect([fine.status, fine.stderr.includes("FAILED")]).toEqual([0, false])
 
+      // two that read the same version: one is committed and not valid, and the peer is asked why
+      const told = { ...environment(peer.address, "Org1MSP", "User1"), CORE_OPERATIONS_LISTENADDRESS: peer.operations }
+      const rmw = ["chaincode", "invoke", ...on, "-c", '{"Args":["rmw","counter","1"]}', "--waitForEvent"]
+      const pair = (env: Readonly<Record<string, string>>, ...more: ReadonlyArray<string>) =>
+        Effect.repeat(
+          Effect.all([run([...rmw, ...more], env, folder), run([...rmw, ...more], env, folder)], { concurrency: 2 }),
+          {
+            until: (outcomes) => outcomes.some(({ stderr }) => stderr.includes("(MVCC_READ_CONFLICT)"))
+          }
+        )
+      expect((yield* run(rmw, told, folder)).status).toBe(0)
+      const lostOf = (outcomes: ReadonlyArray<{ readonly stderr: string }>) =>
+        outcomes.map(({ stderr }) => stderr).find((stderr) => stderr.includes("(MVCC_READ_CONFLICT)")) ?? ""
+      expect(lostOf(yield* pair(told, "--explain"))).toMatch(
+        /committed with status \(MVCC_READ_CONFLICT\) at .*\n127\.0\.0\.1:\d+ tells:\n {2}in channel mychannel: MVCC_READ_CONFLICT, transaction \d+ of block \d+\n {2}refused by check "read conflict" \(MVCC_READ_CONFLICT\).*\n(?: {4}.*\n)* {4}namespace sink, key "counter"\n {4}expected version \d+:\d+, found (?:version \d+:\d+|written by an earlier transaction of the block)\nINFO \[chaincodeCmd\] Chaincode invoke successful/
+      )
+      // who cannot be asked is told; nothing of all this without the flag
+      const closed = yield* freePort
+      const refusing = { ...told, CORE_OPERATIONS_LISTENADDRESS: `127.0.0.1:${closed}` }
+      expect(lostOf(yield* pair(refusing, "--explain"))).toMatch(
+        /\nthe peer cannot be asked why: 127\.0\.0\.1:\d+ cannot be asked: .*ECONNREFUSED.*\nthe peer's log has the cause/
+      )
+      const unnamed = { ...told, CORE_OPERATIONS_LISTENADDRESS: "127.0.0.1:0" }
+      expect(lostOf(yield* pair(unnamed, "--explain"))).toContain(
+        "\nthe peer cannot be asked why: operations.listenAddress"
+      )
+      const silent = lostOf(yield* pair(told))
+      expect(silent.trimEnd().split("\n")).toHaveLength(2)
+
       // without -o the orderer is looked up in the channel's configuration: there, nobody answers in this test
       const looked = yield* cli("User1", "chaincode", "invoke", ...on.slice(2), "-c", '{"Args":["noop"]}')
       expect(looked.stderr).toContain(
         "INFO [chaincodeCmd] Retrieved channel (mychannel) orderer endpoint: 127.0.0.1:7050\n"
       )
     }),
-  60_000
+  120_000
 )

@@ -19,7 +19,7 @@ import {
 import type { Channel } from "../../../transport/index.js"
 import { protos } from "../../../wire/index.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
-import { explainAccess, explainEndorsements, explaining } from "../explain.js"
+import { explainAccess, explainEndorsements, explainInvalid, explaining } from "../explain.js"
 import { byteList, proposalResponseText, responseText } from "../goText.js"
 import { send } from "../orderer.js"
 import type { Command, Session } from "../Session.js"
@@ -106,8 +106,8 @@ const watch = (
     )
   })
 
-/** Reads filtered blocks until one has the transaction. */
-const committed = (txId: string, { blocks, peer: { address } }: Watched): Effect.Effect<void, CommandFailed> => {
+/** Reads filtered blocks until one has the transaction; gives its validation code. */
+const committed = (txId: string, { blocks, peer: { address } }: Watched): Effect.Effect<number, CommandFailed> => {
   const ended = (status: string) => failed(`deliver completed with status (${status}) before txid received`)
   const next = blocks.next.pipe(
     Effect.mapError((error) => {
@@ -116,12 +116,13 @@ const committed = (txId: string, { blocks, peer: { address } }: Watched): Effect
       return failed(`error receiving from deliver filtered at ${address}: ${cause}`)
     })
   )
-  const search: Effect.Effect<void, CommandFailed> = Effect.flatMap(next, (block) => {
+  const search: Effect.Effect<number, CommandFailed> = Effect.flatMap(next, (block) => {
     if (block === undefined) return ended("SUCCESS")
     const found = block.filteredTransactions.find(({ txid }) => txid === txId)
     if (found === undefined) return search
     const code = protos.TxValidationCodeInfo.nameOf(found.txValidationCode) ?? String(found.txValidationCode)
-    return log.at("ClientWait").info(`txid [${txId}] committed with status (${code}) at ${address}`)
+    const said = log.at("ClientWait").info(`txid [${txId}] committed with status (${code}) at ${address}`)
+    return Effect.as(said, found.txValidationCode)
   })
   return search
 }
@@ -170,9 +171,8 @@ const order = (
     yield* send(orderer, envelope).pipe(failing("error sending transaction for invoke: "), Effect.mapError(shown))
     if (!waits) return
     session.step("waiting for the commit")
-    yield* Effect.forEach(watched, (one) => committed(proposal.txId, one), {
-      concurrency: "unbounded",
-      discard: true
+    const codes = yield* Effect.forEach(watched, (one) => committed(proposal.txId, one), {
+      concurrency: "unbounded"
     }).pipe(
       failing("failed to receive txid on all peers: "),
       Effect.timeoutFail({
@@ -181,6 +181,9 @@ const order = (
       }),
       Effect.mapError(nothing)
     )
+    if (!flags.is("explain") || codes.every((code) => code === protos.TxValidationCode.VALID)) return
+    const lines = yield* explainInvalid(session, clients.peers[0].address, channelId, proposal.txId)
+    session.io.stderr(lines.map((line) => `${line}\n`).join(""))
   })
 
 const ERROR_THRESHOLD = 400
