@@ -64,21 +64,34 @@ export interface Superseding {
   readonly window?: { readonly number: (message: SignedGossipMessage) => bigint; readonly width: bigint }
 }
 
-const latest = (time: (message: SignedGossipMessage) => Timed | undefined): Superseding => ({
-  key: (message) => {
-    const found = time(message)
-    return found === undefined ? undefined : idKey(found.pkiId)
+/** Nothing is made for the comparison: it is made for every copy of every message. */
+const latest = (
+  time: (message: gossip.GossipMessage) => gossip.PeerTime | undefined,
+  pkiIdOf: (message: gossip.GossipMessage) => Uint8Array | undefined
+): Superseding => ({
+  key: ({ message }) => {
+    const pkiId = pkiIdOf(message)
+    return pkiId === undefined || pkiId.length === 0 || time(message) === undefined ? undefined : idKey(pkiId)
   },
   replaces: (next, held) => {
-    const a = time(next)
-    const b = time(held)
-    return a !== undefined && b !== undefined && newer(a.time, b.time)
+    const a = time(next.message)
+    const b = time(held.message)
+    return a !== undefined && b !== undefined && newer(a, b)
   }
 })
 
-export const latestAlive: Superseding = latest(aliveTime)
-export const latestStateInfo: Superseding = latest(stateInfoTime)
-export const latestLeadership: Superseding = latest(leadershipTime)
+export const latestAlive: Superseding = latest(
+  ({ aliveMsg }) => aliveMsg?.timestamp,
+  ({ aliveMsg }) => aliveMsg?.membership?.pkiId
+)
+export const latestStateInfo: Superseding = latest(
+  ({ stateInfo }) => stateInfo?.timestamp,
+  ({ stateInfo }) => stateInfo?.pkiId
+)
+export const latestLeadership: Superseding = latest(
+  ({ leadershipMsg }) => leadershipMsg?.timestamp,
+  ({ leadershipMsg }) => leadershipMsg?.pkiId
+)
 
 /** Blocks: each number once, and none that lies more than `width` behind the highest. */
 export const blockWindow = (width: number): Superseding => ({

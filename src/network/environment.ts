@@ -52,20 +52,22 @@ export const ordererEnvironment = (spec: NetworkSpec, ports: NetworkPorts, confi
 }
 
 /**
- * A lone peer of its organisation takes blocks from the orderer itself; several elect one. The times are for a network
- * on one machine, where nobody wants to wait: Fabric's own are for wide ones.
+ * Every organisation elects who takes its blocks from the orderer, one that has a single peer too: it may grow while it
+ * runs. A peer that starts alone looks around and waits for rivals for a moment only, for there is nobody to wait for;
+ * who comes later has the longer times and hears of it before it would propose itself. The times are for a network on
+ * one machine, where nobody wants to wait: Fabric's own are for wide ones.
  */
 const gossipEnvironment = (ports: NetworkPorts, { org }: PeerPlace): Environment => {
   const own = Array.from({ length: org.peers }, (_, i) => ports.peers[layout.peerHost(org, i)]?.peer ?? 0)
-  const elects = org.peers > 1
+  const alone = org.peers === 1
   return {
     CORE_PEER_GOSSIP_BOOTSTRAP: own.map((port) => `${LOOPBACK}:${port}`).join(" "),
-    CORE_PEER_GOSSIP_USELEADERELECTION: String(elects),
-    CORE_PEER_GOSSIP_ORGLEADER: String(!elects),
-    CORE_PEER_GOSSIP_ELECTION_STARTUPGRACEPERIOD: "2s",
-    CORE_PEER_GOSSIP_ELECTION_MEMBERSHIPSAMPLEINTERVAL: "200ms",
+    CORE_PEER_GOSSIP_USELEADERELECTION: "true",
+    CORE_PEER_GOSSIP_ORGLEADER: "false",
+    CORE_PEER_GOSSIP_ELECTION_STARTUPGRACEPERIOD: alone ? "1ms" : "2s",
+    CORE_PEER_GOSSIP_ELECTION_MEMBERSHIPSAMPLEINTERVAL: alone ? "1ms" : "200ms",
     CORE_PEER_GOSSIP_ELECTION_LEADERALIVETHRESHOLD: "3s",
-    CORE_PEER_GOSSIP_ELECTION_LEADERELECTIONDURATION: "500ms",
+    CORE_PEER_GOSSIP_ELECTION_LEADERELECTIONDURATION: alone ? "5ms" : "500ms",
     CORE_PEER_GOSSIP_ALIVETIMEINTERVAL: "1s",
     CORE_PEER_GOSSIP_ALIVEEXPIRATIONTIMEOUT: "10s",
     CORE_PEER_GOSSIP_RECONNECTINTERVAL: "1s",

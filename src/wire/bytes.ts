@@ -8,7 +8,9 @@ export const EMPTY: Uint8Array = new Uint8Array(0)
 /** Negative, zero or positive as `a` sorts before, with or after `b`, byte by byte. */
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b)
 
-export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0
+/** Most that differ do so at once: the first byte is looked at before the call. */
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a[0] === b[0] && Buffer.compare(a, b) === 0
 
 /** Surrogates stand for code points above U+FFFF: moved behind the units U+E000 to U+FFFF, units sort as UTF-8 does. */
 const rank = (unit: number): number => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)

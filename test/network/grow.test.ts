@@ -24,6 +24,14 @@ const kept = () => JSON.parse(readFileSync(join(dir, "network.json"), "utf8"))
 const FIRST = "peer0.org1.example.com"
 const ADDED = "peer1.org2.example.com"
 
+/** Of each peer, whether it takes a channel's blocks from the orderer, by the last that its log says of it. */
+const leaders = (channel: string): ReadonlyArray<boolean> =>
+  Object.keys(network.addresses.peers).map((host) => {
+    const lines = readFileSync(join(dir, "logs", `${host}.log`), "utf8").split("\n")
+    const said = lines.filter((line) => line.endsWith(` delivery service for channel ${channel}`))
+    return said.at(-1)?.includes("Elected as a leader, starting") ?? false
+  })
+
 /** Names and versions that a peer itself says it has, through the unmodified SDK. */
 const answer = async (host: string, channel: string, chaincode: string, name: string, ...args: Array<string>) => {
   const wallet = await Wallets.newInMemoryWallet()
@@ -77,6 +85,10 @@ describe("a network that runs", () => {
     expect(kept().chaincodes).toMatchObject([{ name: "assets", version: "2.0", channel: "further" }])
   })
 
+  it("elects who takes the blocks, in an organisation of one peer too", () => {
+    for (const channel of ["mychannel", "further"]) expect(leaders(channel)).toEqual([true, true])
+  })
+
   it("gets a further peer with every channel, block and chaincode", async () => {
     const added = await network.addPeer({ org: "Org2" })
     expect(added).toEqual({ host: ADDED, address: network.addresses.peers[ADDED] })
@@ -89,6 +101,19 @@ describe("a network that runs", () => {
     )
     const [, profile] = Object.values(network.profiles)
     expect(profile).toMatchObject({ organizations: { Org2: { peers: ["peer0.org2.example.com", ADDED] } } })
+  })
+
+  it("has one leader in the organisation that grew: the other peer is told by it", async () => {
+    // both may lead for a moment: the later one proposes itself before it has heard of the first
+    await vi.waitFor(
+      () => {
+        for (const channel of ["mychannel", "further"]) {
+          const [org1, ...org2] = leaders(channel)
+          expect([org1, org2.filter((leads) => leads).length, org2.length]).toEqual([true, 1, 2])
+        }
+      },
+      { timeout: 120_000, interval: 250 }
+    )
   })
 
   it("carries on with all of it after a restart", async () => {

@@ -148,10 +148,10 @@ export class Channel {
     if (this.left) return []
     const found: Array<NetworkMember> = []
     for (const member of this.ports.members()) {
-      if (!this.isEligible(member.pkiId)) continue
       const info = this.stateInfos.get(member.pkiId)
-      const properties = info?.message.stateInfo?.properties
-      if (info === undefined || properties?.leftChannel === true) continue
+      if (info === undefined || this.ports.identityOf(member.pkiId) === undefined) continue
+      const properties = info.message.stateInfo?.properties
+      if (properties?.leftChannel === true) continue
       const { endpoint, internalEndpoint, metadata, pkiId } = member
       found.push({
         endpoint,

@@ -118,13 +118,14 @@ export class ChannelStateInfos {
    */
   snapshotFor(askersOrg: string): ReadonlyArray<gossip.Envelope> {
     const { selfOrg, identityOf, lookup } = this.ports
+    if (askersOrg === selfOrg) return this.cache.all().map(({ envelope }) => envelope)
     const elements: Array<gossip.Envelope> = []
     for (const { envelope, message } of this.cache.all()) {
       const subject = message.stateInfo?.pkiId
       if (subject === undefined) continue
       const org = identityOf(subject)?.org
       const shown = () => (lookup(subject)?.endpoint ?? "") !== ""
-      if (askersOrg === selfOrg || org === askersOrg || (org === selfOrg && shown())) elements.push(envelope)
+      if (org === askersOrg || (org === selfOrg && shown())) elements.push(envelope)
     }
     return elements
   }

@@ -93,6 +93,7 @@ export class GossipCore implements GossipShape {
     this.relayed = new MessageStore({ rule: latestStateInfo, timers, ttlMs: settings.channel.relayTtlMs })
     this.emitter = new Emitter(settings.push, timers, (burst) => this.push(burst))
     const orgOf = (pkiId: Uint8Array): string | undefined => identities.get(pkiId)?.org
+    const orgOfKey = (key: string): string | undefined => identities.byKey(key)?.org
     const endpoints = { endpoint: settings.externalEndpoint, internalEndpoint: settings.internalEndpoint }
     this.membership = new Membership(endpoints, settings.membership, {
       pkiId: this.pkiId,
@@ -101,7 +102,7 @@ export class GossipCore implements GossipShape {
       log: logs.discovery,
       sealAlive: sealAlive(alive),
       validate: (message) => validateAlive(alive, message),
-      disclosure: (remote) => disclosureTo(org, orgOf, remote),
+      disclosure: (remote) => disclosureTo(org, orgOfKey, remote),
       gossip: (message) => this.emitter.add({ message }),
       forward: (message, from) => this.emitter.add({ message, from }),
       send: (message, peer) => comm.send(message, [peer]),
@@ -133,7 +134,7 @@ export class GossipCore implements GossipShape {
     this.view = {
       selfOrg: org,
       orgOf,
-      orgOfKey: (key) => identities.byKey(key)?.org,
+      orgOfKey,
       hasExternalEndpoint,
       channel: (name) => this.channels.get(name),
       channelOfStateInfo: ({ message: { stateInfo } }) =>

@@ -54,18 +54,20 @@ export const validateAlive = (ports: AliveMessagesPorts, message: SignedGossipMe
     return false
   }
   const { pkiId } = membership
-  if (identity.length > 0 && identities.get(pkiId) === undefined) {
+  let known = identities.get(pkiId)
+  if (known === undefined && identity.length > 0) {
     const put = identities.put(pkiId, identity)
     if (Either.isLeft(put)) {
       log.debug(`Failed validating identity of ${toHex(pkiId)} reason: ${put.left.message}`)
       return false
     }
+    known = identities.get(pkiId)
   }
-  if (identities.get(pkiId) === undefined) {
+  if (known === undefined) {
     log.debug(`Don't have certificate for ${toHex(pkiId)}`)
     return false
   }
-  const verified = verifyKnown(ports, message, pkiId)
+  const verified = verifyMessage(message, known.identity, ports.security.verify)
   if (Either.isRight(verified)) return true
   log.warning(`Failed verifying alive message of ${toHex(pkiId)}: ${verified.left.message}`)
   return false

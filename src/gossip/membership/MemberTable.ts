@@ -47,11 +47,17 @@ export class MemberTable {
   private readonly living = new Map<string, Member>()
   private readonly dead = new Map<string, Member>()
   private readonly known = new KnownEnvelopes()
-  private list: ReadonlyArray<Member> | undefined
+  /** Alive members and where each stands: heartbeats come all the time, and are put in its place. */
+  private list: Array<Member> | undefined
+  private readonly places = new Map<string, number>()
 
-  /** Alive members; the same array until something changes. */
+  /** Alive members: the same array until one comes or goes, each as it was last heard of. */
   alive(): ReadonlyArray<Member> {
-    this.list ??= [...this.living.values()]
+    if (this.list === undefined) {
+      this.list = [...this.living.values()]
+      this.places.clear()
+      for (const [place, { key }] of this.list.entries()) this.places.set(key, place)
+    }
     return this.list
   }
 
@@ -91,8 +97,11 @@ export class MemberTable {
     if (known !== undefined && !newer(view.time, known.time)) return "ignored"
     this.dead.delete(view.key)
     if (known !== undefined) this.known.remove(known.envelope)
-    this.living.set(view.key, this.made(view, known, now))
-    this.list = undefined
+    const made = this.made(view, known, now)
+    this.living.set(view.key, made)
+    const place = alive === undefined ? undefined : this.places.get(view.key)
+    if (this.list !== undefined && place !== undefined) this.list[place] = made
+    else this.list = undefined
     return alive !== undefined ? "refreshed" : dead !== undefined ? "resurrected" : "learned"
   }
 

@@ -61,6 +61,7 @@ export class Membership {
   private readonly connector: Connector
   private readonly incarnation: bigint
   private readonly own: ReadonlySet<string>
+  private readonly ownKey: string
   private readonly probing = new Set<string>()
   private readonly cancels: ReadonlyArray<() => void>
   private sequence = 0n
@@ -75,6 +76,7 @@ export class Membership {
     const { timers } = ports
     const { internalEndpoint, endpoint } = endpoints
     this.incarnation = timers.nanos()
+    this.ownKey = idKey(ports.pkiId)
     const port = portOf(internalEndpoint)
     this.own = new Set([`127.0.0.1:${port}`, `localhost:${port}`, internalEndpoint, endpoint])
     this.store = new MessageStore({
@@ -212,7 +214,7 @@ export class Membership {
     const policy = disclosure(asker)
     this.lastHeartbeat ??= this.signedAlive(true)
     const self = this.lastHeartbeat
-    if (!policy.discloses(this.selfMember())) {
+    if (!policy.discloses({ key: this.ownKey, endpoint: this.endpoints.endpoint })) {
       log.warning(
         `Got a membership request from a peer that shouldn't have sent one: ${asker.endpoint}, closing connection to the peer as a result.`
       )

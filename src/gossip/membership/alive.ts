@@ -30,7 +30,10 @@ export const aliveView = (source: SignedGossipMessage): AliveView | undefined =>
     key: idKey(membership.pkiId),
     pkiId: membership.pkiId,
     endpoint: membership.endpoint,
-    internalEndpoint: internalEndpointOf(source.envelope),
+    // read when asked for: most copies of a message are old, and nobody asks
+    get internalEndpoint() {
+      return internalEndpointOf(source.envelope)
+    },
     metadata: membership.metadata,
     time: timestamp
   }

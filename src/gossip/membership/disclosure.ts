@@ -3,12 +3,13 @@
  * Source: gossip-discovery.md 3.4.12 (gossip/gossip/gossip_impl.go disclosurePolicy).
  */
 import type { gossip } from "../../wire/index.js"
-import type { NetworkMember, SignedGossipMessage } from "../messages.js"
+import { idKey } from "../ids.js"
+import type { SignedGossipMessage } from "../messages.js"
 import { withoutSecret } from "../signing.js"
 
 export interface Disclosure {
-  /** Whether the alive message of this member may be told. */
-  readonly discloses: (member: Pick<NetworkMember, "pkiId" | "endpoint">) => boolean
+  /** Whether the alive message of this member may be told; `key` is that of its PKI-ID. */
+  readonly discloses: (member: { readonly key: string; readonly endpoint: string }) => boolean
   /** The envelope without what the remote's organisation must not see. */
   readonly envelope: (envelope: gossip.Envelope) => gossip.Envelope
 }
@@ -19,19 +20,19 @@ const stripped = (envelope: gossip.Envelope): gossip.Envelope =>
   envelope.secretEnvelope === undefined ? envelope : { ...envelope, secretEnvelope: undefined }
 
 /**
- * @param orgOf MSP ID of a PKI-ID; undefined: unknown
+ * @param orgOfKey MSP ID by a PKI-ID's key; undefined: unknown
  * @param remote whom to tell, with its external endpoint
  */
 export const disclosureTo = (
   selfOrg: string,
-  orgOf: (pkiId: Uint8Array) => string | undefined,
+  orgOfKey: (key: string) => string | undefined,
   remote: { readonly pkiId: Uint8Array; readonly endpoint: string }
 ): Disclosure => {
-  const remoteOrg = orgOf(remote.pkiId)
+  const remoteOrg = orgOfKey(idKey(remote.pkiId))
   if (remoteOrg === undefined) return nothing
   return {
-    discloses: ({ pkiId, endpoint }) => {
-      const org = orgOf(pkiId)
+    discloses: ({ key, endpoint }) => {
+      const org = orgOfKey(key)
       if (org === undefined || (org !== remoteOrg && org !== selfOrg)) return false
       return org === remoteOrg || (endpoint !== "" && remote.endpoint !== "")
     },

@@ -41,13 +41,18 @@ export const maxDigestLength = 64
 /** Bytes after which an update is full: what is left over is pulled in the next round. */
 export const maxUpdateBytes = 48 * 1024 * 1024
 
+interface Item {
+  readonly digest: Uint8Array
+  readonly message: SignedGossipMessage
+}
+
 interface Asked {
   readonly peer: RemotePeer
 }
 
 /** Items are named by the characters of their digest's bytes. */
 export class PullEngine {
-  private readonly items = new Map<string, SignedGossipMessage>()
+  private readonly items = new Map<string, Item>()
   /** Hellos that came: nonce -> until when, and from whom; oldest first. */
   private readonly hellos = new Map<bigint, { readonly until: number; readonly from: string }>()
   private asked = new Map<bigint, Asked>()
@@ -79,7 +84,7 @@ export class PullEngine {
 
   /** Kept, offered and served from now on: `message` must be its own copy. */
   add(item: string, message: SignedGossipMessage): void {
-    this.items.set(item, message)
+    this.items.set(item, { digest: Buffer.from(item, "latin1"), message })
   }
 
   remove(item: string): void {
@@ -183,7 +188,7 @@ export class PullEngine {
     this.hellos.set(nonce, { until: now + this.settings.requestWaitTimeMs, from: idKey(received.connection.pkiId) })
     const may = this.ports.egress(received.connection)
     const digests: Array<Uint8Array> = []
-    for (const item of this.items.keys()) if (may(item)) digests.push(Buffer.from(item, "latin1"))
+    for (const [item, { digest }] of this.items) if (may(item)) digests.push(digest)
     if (digests.length === 0) return
     received.respond(filled(this.message({ dataDig: { nonce, digests, msgType: this.ports.msgType } })))
   }
@@ -199,7 +204,7 @@ export class PullEngine {
     for (const digest of request.digests.slice(0, maxDigests)) {
       if (digest.length > maxDigestLength) continue
       const item = idKey(digest)
-      const message = this.items.get(item)
+      const message = this.items.get(item)?.message
       if (message === undefined || sent.has(item) || !may(item)) continue
       bytes += message.envelope.payload.length
       if (data.length > 0 && bytes > maxUpdateBytes) break

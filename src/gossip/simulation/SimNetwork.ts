@@ -191,7 +191,8 @@ export class SimNetwork {
     this.messages += 1
     const kind = contentOf(message.message) ?? "none"
     from.sent.set(kind, (from.sent.get(kind) ?? 0) + 1)
-    const remote = this.byKey.get(idKey(to.pkiId)) ?? this.byEndpoint.get(to.endpoint)
+    const expected = idKey(to.pkiId)
+    const remote = this.byKey.get(expected) ?? this.byEndpoint.get(to.endpoint)
     if (remote === undefined || !this.connected(from, remote) || !this.link(from, remote)) {
       clock.after(remote === undefined ? 1 : dialTimeoutMs, () => {
         if (from.up && (remote === undefined || !this.connected(from, remote)))
@@ -199,7 +200,7 @@ export class SimNetwork {
       })
       return
     }
-    if (to.pkiId.length > 0 && remote.key !== idKey(to.pkiId)) for (const told of from.switched) told(to.pkiId)
+    if (expected !== "" && remote.key !== expected) for (const told of from.switched) told(to.pkiId)
     if (lossPerMille > 0 && random.below(1000) < lossPerMille) return
     const arrival = Math.max(clock.time + this.delay(), from.lanes.get(remote.key) ?? 0)
     from.lanes.set(remote.key, arrival)
