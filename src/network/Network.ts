@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { brokerEnvironment } from "./brokerAccess.js"
 import { collectionsBeside, type PackagedChaincode, packageChaincode } from "./chaincode.js"
 import {
   type DeskOptions,
@@ -81,6 +82,7 @@ export const up = (
     const step = timed(reporter)
     // what cannot be packaged is better known before anything runs
     const packaged = yield* Effect.forEach(spec.chaincodes, (one) => packageStep(one, environment, reporter))
+    const brokers = yield* brokerEnvironment(spec.brokerAccess)
     yield* step(makeMaterial(spec, ports), (made) =>
       made ? "made crypto material and genesis block" : "found crypto material"
     )
@@ -89,7 +91,7 @@ export const up = (
     const orderer = step(
       nodes.orderer({
         name: spec.orderer.host,
-        environment: ordererEnvironment(spec, ports, environment.configDir),
+        environment: { ...ordererEnvironment(spec, ports, environment.configDir), ...brokers },
         port: ports.orderer,
         log: layout.ordererLog(spec.dir, spec.orderer)
       }),

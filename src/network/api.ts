@@ -29,6 +29,7 @@ import type { ChaincodeOptions, NetworkOptions } from "./spec.js"
 import { stateOf, writeState } from "./state.js"
 
 export { ProposalRefused } from "../client/index.js"
+export type { BrokerAccess } from "./brokerAccess.js"
 export { NetworkRefused, NodeFailed, StepFailed, TransactionInvalid } from "./errors.js"
 export type { ConnectionProfile, WalletIdentity } from "./profile.js"
 export type { ChaincodeOptions, CollectionOptions, NetworkOptions, OrgOptions } from "./spec.js"

@@ -1,6 +1,6 @@
 /**
  * A folder that was used before: it keeps its channel, organisations, TLS, limits and ports. Another state database may
- * be named: peers build their state anew.
+ * be named: peers build their state anew; and other files for Kafka's brokers.
  */
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -55,8 +55,15 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
   Effect.gen(function* () {
     const asked = yield* networkSpec(options, cwd)
     const state = yield* readState(asked.dir)
-    if (state === undefined)
-      return { spec: namesExisting(options) ? yield* existingSpec(options, asked, cwd) : asked, ports: undefined }
+    if (state === undefined) {
+      const spec = namesExisting(options) ? yield* existingSpec(options, asked, cwd) : asked
+      if (spec.brokerAccess !== undefined && spec.brokers.length === 0)
+        return yield* new NetworkRefused({
+          reason: "certificates and names for brokers are Kafka's",
+          remedy: "choose --consensus kafka, or leave them away"
+        })
+      return { spec, ports: undefined }
+    }
     const running = runningNodes(state)
     if (running.length > 0)
       return yield* new NetworkRefused({
@@ -84,12 +91,16 @@ export const resume = (options: NetworkOptions, cwd: string): Effect.Effect<Resu
     const chaincodes =
       options.chaincodes === undefined ? state.chaincodes.filter(({ path }) => existsSync(path)) : asked.chaincodes
     const stateDatabase = asked.stateDatabase ?? state.stateDatabase
-    const database = stateDatabase === undefined ? {} : { stateDatabase }
+    const brokerAccess = asked.brokerAccess ?? state.brokerAccess
+    const chosen = {
+      ...(stateDatabase === undefined ? {} : { stateDatabase }),
+      ...(brokerAccess === undefined ? {} : { brokerAccess })
+    }
     const { dir } = asked
     const made = existing === undefined ? {} : { existing }
     const limits = { batchTimeoutMs, maxMessageCount }
     return {
-      spec: { dir, ...limits, channel, furtherChannels, chaincodes, orgs, orderer, tls, brokers, ...database, ...made },
+      spec: { dir, ...limits, channel, furtherChannels, chaincodes, orgs, orderer, tls, brokers, ...chosen, ...made },
       ports
     }
   })

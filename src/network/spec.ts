@@ -1,6 +1,7 @@
 /** What a network consists of: options with their defaults filled in. Pure. */
 import { basename, resolve } from "node:path"
 import * as Either from "effect/Either"
+import { accessFault, type BrokerAccess, settledAccess } from "./brokerAccess.js"
 import { NetworkRefused } from "./errors.js"
 import type { ExistingMaterial } from "./existing.js"
 import { stateDatabaseFault } from "./stateDatabase.js"
@@ -59,6 +60,8 @@ export interface NetworkOptions {
   readonly consensus?: "solo" | "kafka"
   /** Kafka brokers as `host:port`. They must run: a broker is a Java program, and is not started here. */
   readonly brokers?: ReadonlyArray<string>
+  /** TLS and SASL to the brokers, by files; plain unless said otherwise. */
+  readonly brokerAccess?: BrokerAccess
   /** Milliseconds after which a block is cut though not full; 200 unless said otherwise. */
   readonly batchTimeout?: number
   /** Transactions that fill a block; 10 unless said otherwise. */
@@ -109,6 +112,8 @@ export interface NetworkSpec {
   readonly tls: boolean
   /** The Kafka brokers that order; none: solo. */
   readonly brokers: ReadonlyArray<string>
+  /** How the orderer gets in there; absent: plainly. */
+  readonly brokerAccess?: BrokerAccess
   readonly batchTimeoutMs: number
   readonly maxMessageCount: number
   readonly chaincodes: ReadonlyArray<ChaincodeSpec>
@@ -204,6 +209,10 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     )
   if (consensus !== "kafka" && options.configtx === undefined && brokers.length > 0)
     return refuse("brokers are Kafka's", "choose --consensus kafka, or leave them away")
+  const access = options.brokerAccess ?? {}
+  const secured = Object.keys(access).length > 0
+  const unfit = accessFault(access)
+  if (unfit !== undefined) return refuse(...unfit)
   const { stateDatabase } = options
   const peers = specs.reduce((sum, org) => sum + org.peers, 0)
   const fault = stateDatabase === undefined ? undefined : stateDatabaseFault(stateDatabase, peers)
@@ -217,6 +226,7 @@ export const networkSpec = (options: NetworkOptions, cwd: string): Either.Either
     orderer: OWN_ORDERER,
     tls: options.tls ?? false,
     brokers,
+    ...(secured ? { brokerAccess: settledAccess(access, cwd) } : {}),
     batchTimeoutMs,
     maxMessageCount,
     chaincodes,

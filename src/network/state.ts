@@ -59,6 +59,17 @@ export const NetworkState = Schema.Struct({
   ),
   tls: Schema.Boolean,
   brokers: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [], exact: true }),
+  /** Files, not what is in them. */
+  brokerAccess: Schema.optionalWith(
+    Schema.Struct({
+      tlsCa: Schema.optionalWith(Schema.String, { exact: true }),
+      tlsCert: Schema.optionalWith(Schema.String, { exact: true }),
+      tlsKey: Schema.optionalWith(Schema.String, { exact: true }),
+      user: Schema.optionalWith(Schema.String, { exact: true }),
+      passwordFile: Schema.optionalWith(Schema.String, { exact: true })
+    }),
+    { exact: true }
+  ),
   batchTimeoutMs: Schema.Number,
   maxMessageCount: Schema.Number,
   stateDatabase: Schema.optionalWith(Schema.String, { exact: true }),
@@ -75,6 +86,7 @@ export type NetworkState = typeof NetworkState.Type
 export const stateOf = (
   {
     batchTimeoutMs,
+    brokerAccess,
     brokers,
     chaincodes,
     channel,
@@ -96,6 +108,7 @@ export const stateOf = (
   ...(existing === undefined ? {} : { existing }),
   tls,
   brokers,
+  ...(brokerAccess === undefined ? {} : { brokerAccess }),
   batchTimeoutMs,
   maxMessageCount,
   ...(stateDatabase === undefined ? {} : { stateDatabase }),

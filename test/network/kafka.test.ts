@@ -1,5 +1,6 @@
 /** A network that orders through a real Kafka broker. */
 
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -7,8 +8,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
-import { type Network, startNetwork } from "../../src/network/api.js"
-import { Broker, layer as brokerLayer } from "../kafka/broker.js"
+import { type Network, type StartOptions, startNetwork } from "../../src/network/api.js"
+import { Broker, type BrokerShape, layer as brokerLayer } from "../kafka/broker.js"
 import { missing } from "../kafka/missing.js"
 import { launch, programHome, run, sample } from "./program.js"
 import { temporaryFolder } from "./support.js"
@@ -18,6 +19,18 @@ vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
 const at = temporaryFolder()
 
 describe("without brokers", () => {
+  it("refuses half of what a guarded broker asks for, and files that are not there", async () => {
+    const kafka = { consensus: "kafka", brokers: ["127.0.0.1:1"] } as const
+    const refused: ReadonlyArray<readonly [RegExp, StartOptions]> = [
+      [/needs its key/, { ...kafka, brokerAccess: { tlsCa: "ca", tlsCert: "cert" } }],
+      [/needs the authority/, { ...kafka, brokerAccess: { tlsCert: "cert", tlsKey: "key" } }],
+      [/needs a password/, { ...kafka, brokerAccess: { user: "orderer" } }],
+      [/are Kafka's \(choose --consensus kafka/, { brokerAccess: { tlsCa: "ca" } }],
+      [/cannot read .*no-such-ca for Kafka: ENOENT/, { ...kafka, brokerAccess: { tlsCa: "no-such-ca" } }]
+    ]
+    for (const [why, options] of refused) await expect(startNetwork(options), String(why)).rejects.toThrow(why)
+  })
+
   it("says that none is started here, and what to do", async () => {
     await expect(startNetwork({ consensus: "kafka" })).rejects.toThrow(
       /must be named: a broker is a Java program.*--brokers/
@@ -31,10 +44,12 @@ describe.skipIf(missing !== undefined)("with a broker", () => {
   const home = programHome()
   let scope: Scope.CloseableScope
   let address: string
+  let broker: BrokerShape
   beforeAll(async () => {
     scope = await Effect.runPromise(Scope.make())
     const context = await Effect.runPromise(Layer.buildWithScope(brokerLayer(), scope))
-    address = Context.get(context, Broker).address
+    broker = Context.get(context, Broker)
+    address = broker.address
   })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
@@ -60,6 +75,34 @@ describe.skipIf(missing !== undefined)("with a broker", () => {
     } finally {
       await network.stop()
     }
+  })
+
+  it("startNetwork gets in by TLS with a certificate, and by name and password; a restart reads the files anew", async () => {
+    const file = (name: string, content: string | Uint8Array) => {
+      writeFileSync(at(name), content)
+      return at(name)
+    }
+    const tls = {
+      tlsCa: file("ca.pem", broker.authority.certificate),
+      tlsCert: file("client.pem", broker.client.certificate),
+      tlsKey: file("client.key", broker.client.key)
+    }
+    const sasl = { user: broker.user, passwordFile: file("password", `${broker.password}\n`) }
+    for (const [name, brokers, brokerAccess] of [
+      ["viatls", [broker.tlsAddress], tls],
+      ["viasasl", [broker.saslAddress], sasl]
+    ] as const) {
+      const dir = at(name)
+      const network = await startNetwork({ dir, channel: name, consensus: "kafka", brokers, brokerAccess })
+      await network.createChannel(`${name}-further`)
+      await network.stop()
+      const kept = readFileSync(join(dir, "network.json"), "utf8")
+      expect(JSON.parse(kept)).toMatchObject({ brokers, brokerAccess })
+      expect(kept).not.toContain(broker.password)
+    }
+    const again = await startNetwork({ dir: at("viasasl") })
+    await again.createChannel("viasasl-more")
+    await again.stop()
   })
 
   it("up orders through it", async () => {

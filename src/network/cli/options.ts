@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import type { BrokerAccess } from "../brokerAccess.js"
 import { NetworkRefused } from "../errors.js"
 import type { NetworkOptions } from "../spec.js"
 
@@ -72,6 +73,11 @@ export const UpOptions = Schema.Struct({
   peers: count(20),
   consensus: maybe(Schema.Literal("solo", "kafka").annotations(wanting("want solo or kafka"))),
   brokers: OptionalText,
+  kafkaTlsCa: OptionalText,
+  kafkaTlsCert: OptionalText,
+  kafkaTlsKey: OptionalText,
+  kafkaUser: OptionalText,
+  kafkaPasswordFile: OptionalText,
   cryptoConfig: OptionalText,
   configtx: OptionalText,
   genesisProfile: OptionalText,
@@ -117,6 +123,19 @@ export const runChecked = <A, I>(
   run: (options: A) => Effect.Effect<void, unknown>
 ): Effect.Effect<number, unknown> => Effect.as(Effect.flatMap(decodeOptions(schema, given), run), 0)
 
+/** How the brokers are to be reached; undefined where nothing is said of it. */
+const accessOf = (options: UpOptions): BrokerAccess | undefined => {
+  const { kafkaPasswordFile, kafkaTlsCa, kafkaTlsCert, kafkaTlsKey, kafkaUser } = options
+  const access = {
+    ...(kafkaTlsCa === undefined ? {} : { tlsCa: kafkaTlsCa }),
+    ...(kafkaTlsCert === undefined ? {} : { tlsCert: kafkaTlsCert }),
+    ...(kafkaTlsKey === undefined ? {} : { tlsKey: kafkaTlsKey }),
+    ...(kafkaUser === undefined ? {} : { user: kafkaUser }),
+    ...(kafkaPasswordFile === undefined ? {} : { passwordFile: kafkaPasswordFile })
+  }
+  return Object.keys(access).length === 0 ? undefined : access
+}
+
 /** What `up` was asked for; what nobody named is left to defaults, or to the folder's earlier start. */
 export const networkOptions = (options: UpOptions): NetworkOptions => {
   const {
@@ -134,6 +153,7 @@ export const networkOptions = (options: UpOptions): NetworkOptions => {
     stateDatabase,
     tls
   } = options
+  const brokerAccess = accessOf(options)
   const organisations = Array.from({ length: orgs ?? 1 }, (_, i) => ({ name: `Org${i + 1}`, peers: peers ?? 1 }))
   return {
     ...(dir === undefined ? {} : { dir }),
@@ -144,6 +164,7 @@ export const networkOptions = (options: UpOptions): NetworkOptions => {
     ...(options.channelProfile === undefined ? {} : { channelProfile: options.channelProfile }),
     ...(consensus === undefined ? {} : { consensus }),
     ...(brokers === undefined ? {} : { brokers: brokers.split(",").map((one) => one.trim()) }),
+    ...(brokerAccess === undefined ? {} : { brokerAccess }),
     ...(batchTimeout === undefined ? {} : { batchTimeout }),
     ...(maxMessages === undefined ? {} : { maxMessageCount: maxMessages }),
     ...(stateDatabase === undefined ? {} : { stateDatabase }),
