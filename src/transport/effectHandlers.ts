@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { closingEffect } from "../runtime/closing.js"
+import { LiveSet } from "../runtime/LiveSet.js"
 import { GrpcFailure } from "./errors.js"
 import type { BidiHandler, CallEvents, CallIn, CallOut, RawHandler, ServerCall } from "./handlers.js"
 import { rawHandler, type ServerStreamHandler, type UnaryHandler } from "./handlers.js"
@@ -36,21 +37,21 @@ export const makeRunner = <R>(
 ): Effect.Effect<Run<R>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const fork = Runtime.runFork(yield* Effect.runtime<R>())
-    const fibers = new Set<Fiber.RuntimeFiber<void, unknown>>()
+    const fibers = new LiveSet<Fiber.RuntimeFiber<void, unknown>>()
     let stopped = false
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         stopped = true
-        const running = [...fibers]
+        const running = fibers.all()
         for (const fiber of running) fiber.unsafeInterruptAsFork(fiber.id())
         return running.length === 0 ? Effect.void : closingEffect(`calls of ${service}`, Fiber.awaitAll(running), grace)
       })
     )
     return (effect, call, path) => {
       const fiber = fork(stopped ? Effect.interrupt : effect, { immediate: true })
-      fibers.add(fiber)
+      const place = fibers.add(fiber)
       fiber.addObserver((exit) => {
-        fibers.delete(fiber)
+        fibers.delete(place)
         if (Exit.isSuccess(exit)) return call.end()
         const failure = Cause.failureOption(exit.cause)
         if (Option.isSome(failure)) return call.fail(failure.value)
@@ -65,7 +66,8 @@ export const makeRunner = <R>(
 /** What a running fiber needs from the events of its call. */
 const closing = (fiber: () => Fiber.RuntimeFiber<void, unknown> | undefined) => () => {
   const running = fiber()
-  running?.unsafeInterruptAsFork(running.id())
+  // one that has ended would be started again, to hear that it is interrupted
+  if (running !== undefined && running.unsafePoll() === null) running.unsafeInterruptAsFork(running.id())
 }
 
 const noRequest = new GrpcFailure({ code: Code.Internal, details: "unexpected EOF" })

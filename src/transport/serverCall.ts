@@ -235,10 +235,13 @@ class Served implements ServerCall {
   }
   private finish(end: CallEnd): void {
     this.over = true
-    this.release()
-    this.observer?.ended(end)
-    const { events } = this
+    const { events, observer, release } = this
+    // HTTP/2 may hold on to a stream for long after its end (see LiveSet): not to all that its handler made
     this.events = noEvents
+    this.observer = undefined
+    this.release = nothing
+    release()
+    observer?.ended(end)
     try {
       events.closed()
     } catch (error) {

@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { LiveSet } from "../../runtime/LiveSet.js"
 import type { SyncLog } from "../../runtime/Log.js"
 import { textOf } from "../../runtime/Stage.js"
 import type { CallEvents } from "../../transport/index.js"
@@ -74,7 +75,7 @@ export class Handler {
   private namespace = ""
   private readonly contexts = new TransactionContexts()
   /** Executions to be told when the stream ends. */
-  private readonly waiters = new Set<() => void>()
+  private readonly waiters = new LiveSet<() => void>()
   private readonly series = new Map<string, ShimSeries>()
   private readonly requests: RequestTurns
   private closed = false
@@ -147,7 +148,7 @@ export class Handler {
       )
       if (context === undefined) return resume(failure("exists", existsText(params)))
       const terminated = (): void => finish(failure("stream", "chaincode stream terminated"))
-      this.waiters.add(terminated)
+      const waiter = this.waiters.add(terminated)
       let cancelTimer = () => {}
       const limit = (): void => {
         if (timeout === undefined) return
@@ -160,7 +161,7 @@ export class Handler {
       limit()
       const leave = (): void => {
         cancelTimer()
-        this.waiters.delete(terminated)
+        this.waiters.delete(waiter)
         this.contexts.delete(context)
         context.closeQueries()
       }
@@ -377,7 +378,7 @@ export class Handler {
     this.closed = true
     this.cancelKeepalive()
     this.requests.drop()
-    for (const terminated of [...this.waiters]) terminated()
+    for (const terminated of this.waiters.all()) terminated()
     if (this.chaincode !== "") this.services.registry.deregister(this.chaincode, this)
     this.services.log.debug(`chaincode stream of ${this.chaincode || "an unregistered chaincode"} has ended`)
   }

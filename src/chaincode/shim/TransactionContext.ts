@@ -3,6 +3,7 @@
  * Source: chaincode.md R33, R37, R44; core/chaincode/transaction_context.go.
  */
 import type * as Effect from "effect/Effect"
+import { LiveMap } from "../../runtime/LiveSet.js"
 import type { protos } from "../../wire/index.js"
 import type { Failure, HistoryQueryExecutor, TxSimulator } from "../context.js"
 
@@ -83,34 +84,33 @@ export class TransactionContext {
 
 /** The contexts of one handler, by channel and transaction id run together as the reference does. */
 export class TransactionContexts {
-  private readonly contexts = new Map<string, TransactionContext>()
+  private readonly contexts = new LiveMap<TransactionContext>()
 
   /** Undefined when this transaction runs here already. */
   create(context: TransactionContext): TransactionContext | undefined {
-    const key = context.params.channelId + context.params.txId
-    if (this.contexts.has(key)) return undefined
-    this.contexts.set(key, context)
-    return context
+    return this.contexts.add(keyOf(context.params.channelId, context.params.txId), context) ? context : undefined
   }
 
   get(channelId: string, txId: string): TransactionContext | undefined {
-    return this.contexts.get(channelId + txId)
+    return this.contexts.get(keyOf(channelId, txId))
   }
 
   delete(context: TransactionContext): void {
-    const key = context.params.channelId + context.params.txId
+    const key = keyOf(context.params.channelId, context.params.txId)
     if (this.contexts.get(key) === context) this.contexts.delete(key)
   }
 
   /** Closes the open queries of all of them. */
   close(): void {
-    for (const context of this.contexts.values()) context.closeQueries()
+    for (const context of this.contexts.all()) context.closeQueries()
   }
 
   get size(): number {
     return this.contexts.size
   }
 }
+
+const keyOf = (channelId: string, txId: string): string => channelId + txId
 
 /** The text when a transaction is run twice at once in one chaincode. */
 export const existsText = ({ channelId, txId }: Pick<TxParams, "channelId" | "txId">): string =>
