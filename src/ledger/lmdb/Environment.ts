@@ -12,9 +12,15 @@ import * as lmdb from "lmdb"
 import { closing } from "../../runtime/closing.js"
 import { LmdbCommitFailed, LmdbOpenFailed } from "./errors.js"
 import { damageOf } from "./inspect.js"
-import { encodeKey, isLong, type Level, levelOf, levelRangeOf, markersOf, readStored } from "./keys.js"
+import { chunkSize, encodeKey, isLong, type Level, levelOf, levelRangeOf, markersOf, readStored } from "./keys.js"
 
-type Store = lmdb.Database<Uint8Array, Uint8Array>
+/** Keys as bytes (stored form), or as text that is encoded straight into LMDB's key buffer (`writeKey`). */
+type Store = lmdb.Database<Uint8Array, Uint8Array | string>
+
+/** The part of a store that reads without a copy; lmdb's types leave out the options. */
+interface ViewReads {
+  readonly getBinaryFast: (key: string, options: { readonly transaction: lmdb.Transaction }) => Buffer | undefined
+}
 
 /** A named sub-database of an environment. Opaque: used as an argument of batches and snapshots. */
 export class Table {
@@ -83,6 +89,9 @@ export class Snapshot {
   private readonly open = new Set<Cursor>()
   private readonly options: { readonly transaction: lmdb.Transaction }
   private done = false
+  /** lmdb's buffer for values, and all of it: the buffer's own length is that of the last value. */
+  private buffer: Uint8Array | undefined
+  private whole: Uint8Array = new Uint8Array(0)
 
   /** @internal */
   constructor(transaction: lmdb.Transaction) {
@@ -99,12 +108,35 @@ export class Snapshot {
     return table.store.get(encodeKey(key), this.options)
   }
 
+  /**
+   * What `decode` makes of the value of a key that is text; undefined when absent. For reads by the thousand: no array
+   * is made on the way. `decode` must copy what it keeps, `bytes` is overwritten by the next read; the value is
+   * `bytes` up to `length`.
+   */
+  read<A>(table: Table, key: string, decode: (bytes: Uint8Array, length: number) => A): A | undefined {
+    if (this.done) throw new Error("LMDB snapshot used after its end")
+    if (key.length * 3 > chunkSize) {
+      const bytes = this.get(table, Buffer.from(key))
+      return bytes === undefined ? undefined : decode(bytes, bytes.length)
+    }
+    const reads: ViewReads = table.store
+    const found = reads.getBinaryFast(key, this.options)
+    if (found === undefined) return undefined
+    if (found !== this.buffer) {
+      this.buffer = found
+      this.whole = new Uint8Array(found.buffer, found.byteOffset)
+    }
+    return decode(this.whole, found.length)
+  }
+
   /** Entries with start <= key < end in byte order; undefined bounds are open. */
   range(table: Table, start?: Uint8Array, end?: Uint8Array): Cursor {
     if (this.done) throw new Error("LMDB snapshot used after its end")
     if (start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0) return emptyCursor
-    const levels: Array<{ readonly level: Level; readonly entries: Iterator<{ key: Uint8Array; value: Uint8Array }> }> =
-      []
+    const levels: Array<{
+      readonly level: Level
+      readonly entries: Iterator<{ key: Uint8Array | string; value: Uint8Array }>
+    }> = []
     const enter = (level: Level) => {
       const entries = table.store.getRange({
         start: level.start,
@@ -125,7 +157,9 @@ export class Snapshot {
             if (levels.length === 0) this.open.delete(cursor)
             continue
           }
-          const found = readStored(top.level, step.value.key)
+          const stored = step.value.key
+          if (typeof stored === "string") throw new Error("LMDB key of an unknown form") // readKey makes none
+          const found = readStored(top.level, stored)
           if (found instanceof Uint8Array) return { key: found, value: step.value.value }
           enter(found)
         }
@@ -148,6 +182,27 @@ export class Snapshot {
   }
 }
 
+/** How keys go into and out of LMDB's buffers: bytes as they are, short text as `encodeKey` has it. */
+const keyEncoder = {
+  writeKey: (key: Uint8Array | string, target: Buffer, start: number): number => {
+    if (typeof key === "string") {
+      target[start] = 0
+      return start + 1 + target.write(key, start + 1)
+    }
+    target.set(key, start)
+    return start + key.length
+  },
+  readKey: (source: Buffer, start: number, end: number): Uint8Array =>
+    Uint8Array.prototype.slice.call(source, start, end)
+}
+const tableOptions = { keyEncoder, encoding: "binary" as const }
+
+/**
+ * Address space that is asked for at once, 64 GiB: lmdb doubles a map that has become too small and keeps the old one
+ * until it is closed, so that the pages of a growing file would be counted twice and more in the process's memory.
+ */
+const mapSize = 64 * 2 ** 30
+
 /** An open environment. All calls are synchronous; the methods of a closed environment throw. */
 export class Environment {
   private readonly byName = new Map<string, Table>()
@@ -159,10 +214,7 @@ export class Environment {
     names: ReadonlyArray<string>
   ) {
     for (const name of names) {
-      this.byName.set(
-        name,
-        new Table(name, root.openDB<Uint8Array, Uint8Array>(name, { keyEncoding: "binary", encoding: "binary" }))
-      )
+      this.byName.set(name, new Table(name, root.openDB<Uint8Array, Uint8Array | string>(name, tableOptions)))
     }
   }
 
@@ -244,6 +296,7 @@ export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Envi
             maxReaders: options.maxReaders ?? 4000,
             keyEncoding: "binary",
             encoding: "binary",
+            mapSize,
             overlappingSync: false,
             noSync: (options.sync ?? "commit") !== "commit"
           }),

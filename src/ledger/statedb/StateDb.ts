@@ -15,7 +15,7 @@ import type { Version } from "../rwset/index.js"
 import type { RichQueries, StateEntry, StateSnapshot } from "../simulator/index.js"
 import { normalised } from "./goJson.js"
 import { type Redo, RedoLog, type StateKey } from "./RedoLog.js"
-import { decodeValue, decodeVersion, encodeValue } from "./value.js"
+import { copyValue, decodeValue, decodeVersion, encodeValue } from "./value.js"
 
 /** Tables that state needs in its environment. */
 export const stateTables = {
@@ -36,7 +36,8 @@ export type StateDatabase = "goleveldb" | "CouchDB"
 export type RichQueryMaker = (snapshot: StateSnapshot) => RichQueries
 
 /** `namespace || 00 || key`: namespaces keep apart, keys keep their byte order. */
-const publicKey = (namespace: string, key: string): Uint8Array => Buffer.from(`${namespace}\0${key}`)
+const publicText = (namespace: string, key: string): string => `${namespace}\0${key}`
+const publicKey = (namespace: string, key: string): Uint8Array => Buffer.from(publicText(namespace, key))
 const privatePrefix = (namespace: string, collection: string): string => `${namespace}\0${collection}\0`
 const hashedKey = (namespace: string, collection: string, keyHash: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.from(privatePrefix(namespace, collection)), keyHash])
@@ -261,10 +262,10 @@ class LmdbStateSnapshot implements StateSnapshot {
   ) {}
 
   get(namespace: string, key: string): VersionedValue | undefined {
-    return this.read(this.tables.public, publicKey(namespace, key))
+    return this.lmdb.read(this.tables.public, publicText(namespace, key), copyValue)
   }
   version(namespace: string, key: string): Version | undefined {
-    return this.readVersion(this.tables.public, publicKey(namespace, key))
+    return this.lmdb.read(this.tables.public, publicText(namespace, key), decodeVersion)
   }
   getHashed(namespace: string, collection: string, keyHash: Uint8Array): VersionedValue | undefined {
     return this.read(this.tables.hashed, hashedKey(namespace, collection, keyHash))
@@ -273,7 +274,7 @@ class LmdbStateSnapshot implements StateSnapshot {
     return this.readVersion(this.tables.hashed, hashedKey(namespace, collection, keyHash))
   }
   getPrivate(namespace: string, collection: string, key: string): VersionedValue | undefined {
-    return this.read(this.tables.private, Buffer.from(privatePrefix(namespace, collection) + key))
+    return this.lmdb.read(this.tables.private, privatePrefix(namespace, collection) + key, copyValue)
   }
   *range(namespace: string, start: string, end: string): Generator<readonly [string, Version]> {
     for (const [key, value] of this.scan(this.tables.public, `${namespace}\0`, start, end))

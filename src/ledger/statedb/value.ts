@@ -32,8 +32,10 @@ export const encodeValue = (value: Uint8Array, metadata: Uint8Array | undefined,
 }
 
 class Reading {
-  at = 0
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(
+    readonly bytes: Uint8Array,
+    public at: number
+  ) {}
   varint(): bigint {
     let small = 0
     let shift = 0
@@ -53,16 +55,31 @@ class Reading {
 }
 
 export const decodeVersion = (bytes: Uint8Array): Version => {
-  const reading = new Reading(bytes)
+  const reading = new Reading(bytes, 0)
   return { blockNum: reading.varint(), txNum: reading.varint() }
 }
 
 /** The parts are views of `bytes`. */
-export const decodeValue = (bytes: Uint8Array): VersionedValue & { readonly value: Uint8Array } => {
-  const reading = new Reading(bytes)
+export const decodeValue = (bytes: Uint8Array): StoredValue => partsOf(bytes, bytes.length, viewOf)
+
+/** The same for a record that is `bytes` up to `length` and will be overwritten: the parts are copies. */
+export const copyValue = (bytes: Uint8Array, length: number): StoredValue => partsOf(bytes, length, copyOf)
+
+type StoredValue = VersionedValue & { readonly value: Uint8Array }
+type Part = (bytes: Uint8Array, start: number, end: number) => Uint8Array
+
+const partsOf = (bytes: Uint8Array, length: number, part: Part): StoredValue => {
+  const reading = new Reading(bytes, 0)
   const version = { blockNum: reading.varint(), txNum: reading.varint() }
-  const length = Number(reading.varint())
-  const start = reading.at
-  const value = bytes.subarray(start + Math.max(0, length - 1))
-  return { version, metadata: length === 0 ? undefined : bytes.subarray(start, start + length - 1), value }
+  const metadataEnd = Number(reading.varint())
+  if (metadataEnd === 0) return { version, metadata: undefined, value: part(bytes, reading.at, length) }
+  const middle = reading.at + metadataEnd - 1
+  return { version, metadata: part(bytes, reading.at, middle), value: part(bytes, middle, length) }
+}
+
+const viewOf: Part = (bytes, start, end) => bytes.subarray(start, end)
+const copyOf: Part = (bytes, start, end) => {
+  const copy = Buffer.allocUnsafe(end - start)
+  copy.set(bytes.subarray(start, end))
+  return copy
 }

@@ -69,6 +69,41 @@ describe("Environment", () => {
       })
     ))
 
+  it("reads text keys without a copy, of any length and with values of any size", () =>
+    run(
+      Effect.gen(function* () {
+        const env = yield* open(yield* tempDir)
+        const [table, other] = [env.table("a"), env.table("b")]
+        const keys = [
+          "",
+          "a",
+          "a\0b",
+          "\ufffc",
+          "\u{10000}",
+          "\ud800",
+          "k".repeat(633),
+          "é".repeat(950),
+          "x".repeat(5000)
+        ]
+        const valueOf = (i: number) => Buffer.alloc(i === 1 ? 17 * 1024 * 1024 : i === 2 ? 70_000 : i * 3, i + 1)
+        const batch = new Batch()
+        keys.forEach((key, i) => {
+          batch.put(table, Buffer.from(key), valueOf(i))
+        })
+        env.commit(batch)
+        const snapshot = env.snapshot()
+        put(env, table, ["a", "later"])
+        const copy = (bytes: Uint8Array, length: number) => Buffer.from(bytes.subarray(0, length))
+        for (const turn of [0, 1])
+          for (const [i, key] of keys.entries()) {
+            expect(snapshot.read(table, key, copy)?.equals(valueOf(i)), `${turn} ${i}`).toBe(true)
+            expect(snapshot.read(other, key, copy)).toBeUndefined()
+          }
+        snapshot.close()
+        expect(() => snapshot.read(table, "a", copy)).toThrow("after its end")
+      })
+    ))
+
   it("rolls a failed batch back as a whole and goes on", () =>
     run(
       Effect.gen(function* () {
