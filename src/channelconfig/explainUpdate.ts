@@ -44,10 +44,14 @@ export const explainSender = (
   return { reason, policies: explanation.finding.satisfied ? [] : [{ element: "the envelope", explanation }] }
 }
 
-/** In: the configuration in force (or a new channel's template), and the CONFIG_UPDATE envelope as it was sent. */
+/**
+ * In: the configuration in force or a new channel's template, and the CONFIG_UPDATE envelope as it was sent; `creation`:
+ * nobody asks there whether the sender may write.
+ */
 export const explainConfigUpdate = (
   current: Current & Pick<Bundle, "mspManager">,
-  envelope: common.Envelope
+  envelope: common.Envelope,
+  { creation = false }: { readonly creation?: boolean } = {}
 ): ConfigUpdateRefusal => {
   const { mspManager, policyManager } = current
   const policies: Array<ConfigUpdateRefusal["policies"][number]> = []
@@ -55,8 +59,7 @@ export const explainConfigUpdate = (
     const known = policies.some((one) => one.explanation.finding.path === explanation.finding.path)
     if (!explanation.finding.satisfied && !known && policies.length < SHOWN) policies.push({ element, explanation })
   }
-  // a new channel's template has no writers yet: there the system channel judges the sender
-  if (policyManager.has(channelWriters))
+  if (!creation && policyManager.has(channelWriters))
     note("the envelope", explainPolicy(policyManager, channelWriters, senderOf(envelope), mspManager))
   const update = envelopeToConfigUpdate(envelope)
   if (Either.isRight(update)) {

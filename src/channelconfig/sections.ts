@@ -57,7 +57,8 @@ export interface OrdererSection {
   /** `solo`, `kafka` or `etcdraft`; not checked here (rule 61). */
   readonly consensusType: string
   readonly consensusMetadata: Uint8Array
-  readonly consensusState: "NORMAL" | "MAINTENANCE"
+  /** As `ConsensusType.State` prints, without its `STATE_`; a number of which no name is known as that number. */
+  readonly consensusState: "NORMAL" | "MAINTENANCE" | `${number}`
   readonly batchSize: BatchSize
   /** Milliseconds; may have a fraction. */
   readonly batchTimeoutMs: number
@@ -197,6 +198,11 @@ const batchTimeoutMs = (text: string): Result<number> =>
   })
 
 /** host:port as the reference's bare check has it: an empty host passes (rule 61). */
+const consensusStateOf = (state: number): OrdererSection["consensusState"] => {
+  const { STATE_MAINTENANCE, STATE_NORMAL } = orderer.ConsensusType_State
+  return state === STATE_NORMAL ? "NORMAL" : state === STATE_MAINTENANCE ? "MAINTENANCE" : `${state}`
+}
+
 const brokerSeemsValid = (broker: string): boolean => {
   const parts = broker.split(":")
   const [host, port] = parts
@@ -229,8 +235,7 @@ export const ordererSection = (
       capabilities: ordererCapabilities(values.Capabilities.capabilities.keys()),
       consensusType: values.ConsensusType.type,
       consensusMetadata: values.ConsensusType.metadata,
-      consensusState:
-        values.ConsensusType.state === orderer.ConsensusType_State.STATE_MAINTENANCE ? "MAINTENANCE" : "NORMAL",
+      consensusState: consensusStateOf(values.ConsensusType.state),
       batchSize,
       batchTimeoutMs: timeout,
       maxChannels: values.ChannelRestrictions.maxCount,

@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { allOf } from "./support/acknowledged.js"
 import {
   broadcastAll,
   createMychannel,
@@ -13,9 +14,7 @@ import {
   message,
   seekMessage,
   signerOf,
-  temporaryFolder,
-  textsOf,
-  waitForHeight
+  temporaryFolder
 } from "./support/node.js"
 import { health, start } from "./support/program.js"
 
@@ -138,28 +137,3 @@ describe.skipIf(!mayMount)("a full disk", { timeout: 120_000 }, () => {
     })
   )
 })
-
-type Node = Effect.Effect.Success<ReturnType<typeof start>>
-
-/** Every acknowledged message is in the chain, once; in the order of its acknowledgement. */
-const allOf = (
-  node: Node,
-  user: Effect.Effect.Success<ReturnType<typeof signerOf>>,
-  acknowledged: ReadonlyArray<string>
-) =>
-  Effect.gen(function* () {
-    const last = acknowledged.at(-1)
-    for (let height = 2n; ; height = (node.registrar.channel("mychannel")?.ledger.height() ?? 0n) + 1n) {
-      yield* waitForHeight(node, "mychannel", height)
-      const { blocks } = yield* deliverAll(
-        node.client,
-        seekMessage(user, "mychannel", 1n, "newest", { bestEffort: true })
-      )
-      const texts = textsOf(blocks)
-      if (!texts.includes(last ?? "")) continue
-      const wanted = new Set(acknowledged)
-      expect(texts.filter((text) => wanted.has(text))).toEqual(acknowledged)
-      expect(new Set(texts).size).toBe(texts.length)
-      return
-    }
-  })

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Bundle } from "../../src/channelconfig/index.js"
+import { Bundle } from "../../src/channelconfig/index.js"
 import { maintenanceFilter } from "../../src/orderer/msgprocessor/maintenance.js"
 import { common, orderer } from "../../src/wire/index.js"
 import { makeChannel } from "./support/channel.js"
@@ -62,6 +62,74 @@ describe("the maintenance filter on its own (5.1 D)", () => {
           next(current, () => {}, without)
         )
       ).toEqual(failed("next config is missing orderer group"))
+    })
+  )
+
+  it.scoped("judges each pair of states and types: out of it too nothing but the state changes", () =>
+    Effect.gen(function* () {
+      const ordinary = (yield* makeChannel()).current()
+      const { STATE_NORMAL } = orderer.ConsensusType_State
+      const states = [STATE_NORMAL, STATE_MAINTENANCE, 7]
+      const text = (state: number) => ["STATE_NORMAL", "STATE_MAINTENANCE"][state] ?? String(state)
+      const into = (type: string, state: number) => (root: Draft) =>
+        setValue(groupOf(root, "Orderer"), "ConsensusType", orderer.ConsensusType.encode({ type, state }))
+      const alone = (root: Draft) => setValue(group(root, "Orderer"), "ConsensusType", new Uint8Array())
+      const at = (from: string, before: number) =>
+        Either.getOrThrow(Bundle.fromConfig(ordinary.channelId, next(ordinary, alone, into(from, before)).config))
+
+      for (const from of ["solo", "kafka"]) {
+        for (const before of states) {
+          const current = at(from, before)
+          expect(current.orderer?.consensusState).toBe(text(before).replace("STATE_", ""))
+          for (const to of ["solo", "kafka", "magic"]) {
+            for (const after of states) {
+              // what "next config ConsensusType.State is not in maintenance mode" would tell is told by the first line:
+              // with another type the state may not change, so that of the next config is the current one's
+              const expected =
+                from === to
+                  ? undefined
+                  : before !== after
+                    ? `attempted to change ConsensusType.Type from ${from} to ${to}, but ConsensusType.State is changing from ${text(before)} to ${text(after)}`
+                    : before === STATE_NORMAL
+                      ? `attempted to change consensus type from ${from} to ${to}, but current config ConsensusType.State is not in maintenance mode`
+                      : to === "magic"
+                        ? `attempted to change consensus type from ${from} to ${to}, transition not supported`
+                        : undefined
+              expect(
+                maintenanceFilter(current, next(current, alone, into(to, after))),
+                `${from} ${text(before)} -> ${to} ${text(after)}`
+              ).toEqual(expected === undefined ? Either.right(undefined) : failed(expected))
+            }
+          }
+        }
+      }
+    })
+  )
+
+  it.scoped("without the capability takes no state but the normal one, and no other type", () =>
+    Effect.gen(function* () {
+      const ordinary = (yield* makeChannel()).current()
+      const without = (root: Draft) =>
+        setValue(
+          groupOf(root, "Orderer"),
+          "Capabilities",
+          common.Capabilities.encode({ capabilities: new Map([["V1_1", {}]]) })
+        )
+      const older = Either.getOrThrow(Bundle.fromConfig(ordinary.channelId, next(ordinary, () => {}, without).config))
+      const into = (type: string, state: number) => (root: Draft) =>
+        setValue(groupOf(root, "Orderer"), "ConsensusType", orderer.ConsensusType.encode({ type, state }))
+      const judge = (type: string, state: number) =>
+        maintenanceFilter(
+          older,
+          next(older, () => {}, into(type, state))
+        )
+      const disabled = (text: string) => failed(`next config attempted to change ${text}, but capability is disabled`)
+      for (const type of ["solo", "kafka"]) {
+        expect(judge(type, STATE_MAINTENANCE)).toEqual(disabled("ConsensusType.State to STATE_MAINTENANCE"))
+        expect(judge(type, 7)).toEqual(disabled("ConsensusType.State to 7"))
+      }
+      expect(judge("kafka", 0)).toEqual(disabled("ConsensusType.Type from solo to kafka"))
+      expect(judge("solo", 0)).toEqual(Either.right(undefined))
     })
   )
 })

@@ -286,4 +286,55 @@ describe("why a config update was refused", () => {
       expect(lines.length).toBe(1)
     })
   )
+
+  it.scoped("stands in the log for a sender who may not write, and for a channel that is not created", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const log = yield* makeLog({ spec: "info", format: "%{message}", write: (line) => void lines.push(line) })
+      const system = yield* makeChannel({ block: blockFile("genesis.block") }).pipe(Effect.provide(layerOf(log)))
+      const [admin, user, ordererAdmin] = [
+        yield* signerOf("admin1"),
+        yield* signerOf("user1"),
+        yield* signerOf("ordererAdmin")
+      ]
+      const create = (signer: ClientSigner) => {
+        const request = signedUpdate(`${import.meta.dirname}/../vectors/chain-a/mychannel.tx`, "mychannel", [signer])
+        return Effect.either(system.processor.processConfigUpdate(opened(request)))
+      }
+      // the creation policy asks for an admin of an organisation of the new channel
+      for (const stranger of [user, ordererAdmin]) {
+        lines.length = 0
+        expect(yield* create(stranger)).toMatchObject({
+          _tag: "Left",
+          left: {
+            reason: "bad",
+            detail: expect.stringMatching(
+              /^error validating channel creation transaction for new channel 'mychannel', .*policy for \[Group\] {2}\/Channel\/Application not satisfied/
+            )
+          }
+        })
+        expect(lines).toEqual([
+          expect.stringMatching(
+            /^\[channel: sys\] the creation of channel "mychannel" is refused: policy for \[Group\] {2}\/Channel\/Application is not satisfied policy=\/Channel\/Application\/ChannelCreationPolicy rule="ANY Admins" why="FAILED .*FAILED 'Org1MSP\.admin' - signer 0: .*FAILED 'Org2MSP\.admin' - signer 0: .* signer 0: (Org1MSP .*CN=User1@org1\.|OrdererMSP .*CN=Admin@)example\.com/
+          )
+        ])
+      }
+      lines.length = 0
+      expect(yield* create(admin)).toMatchObject({ _tag: "Right" })
+      expect(lines).toEqual([])
+
+      // an update of the system channel itself, sent by somebody who may not write to it
+      const change = (root: Draft) => setValue(groupOf(root, "Orderer"), "BatchSize", batchSize(7))
+      const update = opened(envelopeOf(updateOf(system.current(), change), [user]))
+      expect(yield* Effect.either(system.processor.processConfigUpdate(update))).toMatchObject({
+        _tag: "Left",
+        left: { reason: "permissionDenied" }
+      })
+      expect(lines).toEqual([
+        expect.stringMatching(
+          /^\[channel: sys\] a config update is refused: policy for the envelope is not satisfied policy=\/Channel\/Writers .* signer 0: Org1MSP .*CN=User1@org1/
+        )
+      ])
+    })
+  )
 })

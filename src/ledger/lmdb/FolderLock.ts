@@ -89,7 +89,14 @@ const acquire = async (dir: string): Promise<Held | "locked" | "unsupported"> =>
     return "locked"
   }
   // left behind by a killed process; another starter may see the same, so look again who answers in the end
-  fs.rmSync(path, { force: true })
+  try {
+    fs.unlinkSync(path)
+  } catch (cause) {
+    if (codeOf(cause) !== "ENOENT") {
+      release()
+      throw cause // the folder cannot be written
+    }
+  }
   let server: net.Server
   try {
     server = await listen(path, token)

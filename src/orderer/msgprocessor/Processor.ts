@@ -56,8 +56,11 @@ export interface ProcessorOptions extends Signing {
   readonly bundle: () => Bundle
   /** False with General.Authentication.NoExpirationChecks. */
   readonly checkExpiration: boolean
-  /** Told why of each config update that is refused for its sender, its versions or its signatures. Must not throw. */
-  readonly explained?: ((refusal: ConfigUpdateRefusal) => void) | undefined
+  /**
+   * Told why of each config update that is refused for its sender, its versions or its signatures; `creating`: the
+   * channel that it would have made. Must not throw.
+   */
+  readonly explained?: ((refusal: ConfigUpdateRefusal, creating?: string) => void) | undefined
   /** Filters behind the signature (system channel). */
   readonly lastFilter?: (message: Message) => Result<void>
 }

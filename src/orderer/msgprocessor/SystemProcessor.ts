@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import {
   Bundle,
   equalConfigs,
+  explainConfigUpdate,
   newChannelTemplate,
   proposeConfigUpdate,
   validateNew
@@ -104,11 +105,12 @@ export const systemProcessor = (options: SystemProcessorOptions): Processor => {
       const newId = message.channelHeader.channelId
       const update = common.Envelope.decode(message.canonical)
       const template = yield* Either.mapLeft(newChannelTemplate(system, update), ({ message: text }) => refusal(text))
-      const config = yield* Either.mapLeft(proposeConfigUpdate(template, update), ({ message: text }) =>
-        refusal(
+      const config = yield* Either.mapLeft(proposeConfigUpdate(template, update), ({ message: text }) => {
+        options.explained?.(explainConfigUpdate(template, update, { creation: true }), newId)
+        return refusal(
           `error validating channel creation transaction for new channel '${newId}', could not succesfully apply update to template configuration: ${text}`
         )
-      )
+      })
       const inner = signedEnvelope(common.HeaderType.CONFIG, newId, common.ConfigEnvelope.encode(config), options)
       const outer = signedEnvelope(common.HeaderType.ORDERER_TRANSACTION, channelId, inner.canonical, options)
       yield* standard.applyFilters(yield* readable(openMessage(outer)))

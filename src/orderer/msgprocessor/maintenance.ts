@@ -26,7 +26,7 @@ const inspect = (currentBundle: Bundle, envelope: common.ConfigEnvelope): Verdic
   const next = bundle.right.orderer
   if (next === undefined) return Either.left("next config is missing orderer group")
   const [from, to] = [current.consensusType, next.consensusType]
-  const [before, after] = [`STATE_${current.consensusState}`, `STATE_${next.consensusState}`]
+  const [before, after] = [stateText(current.consensusState), stateText(next.consensusState)]
 
   if (!current.capabilities.consensusTypeMigration) {
     if (next.consensusState !== "NORMAL") {
@@ -69,6 +69,8 @@ const inspect = (currentBundle: Bundle, envelope: common.ConfigEnvelope): Verdic
     () => undefined
   )
 }
+
+const stateText = (state: string): string => (state === "NORMAL" || state === "MAINTENANCE" ? `STATE_${state}` : state)
 
 /** The update writes the one value `Orderer/ConsensusType` and nothing beside it. */
 const changesConsensusTypeOnly = (lastUpdate: common.Envelope): Verdict => {

@@ -125,9 +125,10 @@ export const makeChainSupport = (
       channelId,
       bundle: () => bundles.current(),
       checkExpiration,
-      explained: (refusal: ConfigUpdateRefusal) => {
+      explained: (refusal: ConfigUpdateRefusal, creating?: string) => {
+        const what = creating === undefined ? "a config update" : `the creation of channel ${JSON.stringify(creating)}`
         for (const { element, explanation } of refusal.policies)
-          warn.warning(`[channel: ${channelId}] a config update is refused: policy for ${element} is not satisfied`, {
+          warn.warning(`[channel: ${channelId}] ${what} is refused: policy for ${element} is not satisfied`, {
             policy: explanation.finding.path,
             rule: explanation.finding.rule,
             why: explanationLines(explanation).join("; ").replace(/\s+/g, " ").trim()

@@ -1,5 +1,5 @@
 /** Orderers in this process and a real broker: what goes to the topic and what becomes of it. */
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { regularMessage } from "../../../src/orderer/consensus/kafka/messages.js"
@@ -10,6 +10,7 @@ import { toHex } from "../../../src/wire/protoutil.js"
 import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
 import { produceRequest, startProxy, withProduceError } from "../../kafka/proxy.js"
+import { onBroker } from "../../kafka/suite.js"
 import { broadcastAll, broadcastOne, temporaryFolder, textsOf, waitForHeight } from "../support/node.js"
 import {
   batchUpdate,
@@ -46,7 +47,7 @@ const bundleOf = (node: KafkaNode, channelId: string) => {
 }
 
 describe.skipIf(missing !== undefined)("orderers on a real broker", () => {
-  layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+  onBroker(brokerLayer(), (it) => {
     /** A channel that nobody else has, and nodes for it. */
     const network = (
       options: { readonly count?: number; readonly resubmission?: boolean; readonly address?: string } = {}

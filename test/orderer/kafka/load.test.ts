@@ -2,13 +2,14 @@
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
+import { onBroker } from "../../kafka/suite.js"
 import { chainA, msps, temporaryFolder } from "../support/node.js"
 import { environment, freePort, type Started, startProcess } from "../support/process.js"
 import { judge, makeLoad, type Outcome, sendTo, untilAcknowledged, updateNowAndThen } from "./load.js"
@@ -75,7 +76,7 @@ interface Member {
 }
 
 describe.skipIf(missing !== undefined)("two orderers under random load", () => {
-  layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+  onBroker(brokerLayer(), (it) => {
     const run = (
       channelId: string,
       members: readonly [Member, Member],

@@ -1,11 +1,12 @@
 /** The broker is away, comes, goes and comes back; orderers live on (checks 22 and 23). */
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { common } from "../../../src/wire/index.js"
 import { Broker, layerStopped } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
+import { onBroker } from "../../kafka/suite.js"
 import { broadcastOne, deliverAll, seekMessage, signerOf, temporaryFolder, waitForHeight } from "../support/node.js"
 import {
   blocksOf,
@@ -22,7 +23,7 @@ const success = { status: 200, info: "" }
 const untilEnd = 2n ** 64n - 1n
 
 describe.skipIf(missing !== undefined)("a broker that comes and goes", () => {
-  layer(layerStopped(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+  onBroker(layerStopped(), (it) => {
     it.scoped(
       "start without it, its coming, its loss and its return, without a restart of the orderer",
       () =>

@@ -1,6 +1,6 @@
 /** Posting to a real topic: order, sizes, brokers that answer nonsense, nothing or too late. */
 import * as net from "node:net"
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -12,6 +12,7 @@ import { ensureTopic } from "../../../src/orderer/consensus/kafka/topic.js"
 import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
 import { startProxy } from "../../kafka/proxy.js"
+import { onBroker } from "../../kafka/suite.js"
 import { freshName, settings } from "./support.js"
 import { dump, usingAdmin } from "./topic.js"
 
@@ -20,7 +21,7 @@ const numbersOf = (records: ReadonlyArray<{ readonly value: Buffer }>) =>
   records.map(({ value }) => Number.parseInt(value.toString("latin1", 0, 10), 10))
 
 describe.skipIf(missing !== undefined)("posting to a topic", () => {
-  layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+  onBroker(brokerLayer(), (it) => {
     const topic = (at?: string) =>
       Effect.gen(function* () {
         const broker = yield* Broker

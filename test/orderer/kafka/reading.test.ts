@@ -1,5 +1,5 @@
 /** What kafkajs must not do to a chain: lose its place after a rejoin, or start anywhere else (issue 5 part 8). */
-import { describe, expect, layer } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import kafkajs from "kafkajs"
@@ -13,6 +13,7 @@ import {
 import { ensureTopic, oldestOffset } from "../../../src/orderer/consensus/kafka/topic.js"
 import { Broker, layer as brokerLayer } from "../../kafka/broker.js"
 import { missing } from "../../kafka/missing.js"
+import { onBroker } from "../../kafka/suite.js"
 import { broadcastOne, temporaryFolder, waitForHeight } from "../support/node.js"
 import {
   blocksOf,
@@ -35,7 +36,7 @@ const numbers = (records: ReadonlyArray<TopicRecord>) => records.map(({ offset }
 const upTo = (end: number) => Array.from({ length: end }, (_, i) => i)
 
 describe.skipIf(missing !== undefined)("reading a topic", () => {
-  layer(brokerLayer(), { excludeTestServices: true, timeout: "120 seconds" })((it) => {
+  onBroker(brokerLayer(), (it) => {
     /** A topic, and a consumer on it whose records a test takes when it likes. */
     const topic = Effect.gen(function* () {
       const { address } = yield* Broker

@@ -5,13 +5,11 @@ import { fileURLToPath } from "node:url"
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
-import { ChaincodeServer } from "../../../src/chaincode/server/ChaincodeServer.js"
-import { ChaincodeSupport } from "../../../src/chaincode/support/ChaincodeSupport.js"
 import { common } from "../../../src/wire/index.js"
 import { startNode } from "../../orderer/support/node.js"
-import { sinkFolder, startChaincode } from "../node/chaincodes.js"
+import { runChaincode, sinkFolder } from "../node/chaincodes.js"
 import { freePort } from "../node/process.js"
-import { type RunningPeer, startPeer, tempFolder } from "../node/support.js"
+import { startPeer, tempFolder } from "../node/support.js"
 import { chainA, userFolder } from "../support.js"
 import { run } from "./support.js"
 
@@ -25,14 +23,6 @@ const environment = (peer: string, org: "Org1MSP" | "Org2MSP", who: string) => (
   CORE_PEER_LOCALMSPID: org,
   CORE_PEER_MSPCONFIGPATH: userFolder(org, who)
 })
-
-const runChaincode = (peer: RunningPeer, id: string, folder: string) =>
-  Effect.gen(function* () {
-    const { endpoint } = yield* ChaincodeServer
-    const { running } = yield* ChaincodeSupport
-    yield* startChaincode(folder, id, endpoint.address)
-    while (!(yield* running).includes(id)) yield* Effect.sleep("10 millis")
-  }).pipe(Effect.provide(peer.context))
 
 const ready = "INFO [channelCmd] Endorser and orderer connections initialized\n"
 const plugins = "INFO [chaincodeCmd] Using default escc\nINFO [chaincodeCmd] Using default vscc\n"

@@ -6,8 +6,11 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { tarGzOf } from "../../../src/chaincode/packages/tarWriter.js"
+import { ChaincodeServer } from "../../../src/chaincode/server/ChaincodeServer.js"
+import { ChaincodeSupport } from "../../../src/chaincode/support/ChaincodeSupport.js"
 import { protos } from "../../../src/wire/index.js"
 import { utf8 } from "../../../src/wire/protoutil.js"
+import type { RunningPeer } from "./support.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
@@ -58,3 +61,12 @@ export const startChaincode = (
         child.kill("SIGKILL")
       })
   ).pipe(Effect.asVoid)
+
+/** A chaincode started by hand for a peer of this process, until the scope ends; done when it has registered. */
+export const runChaincode = ({ context }: RunningPeer, id: string, folder: string) =>
+  Effect.gen(function* () {
+    const { endpoint } = yield* ChaincodeServer
+    const { running } = yield* ChaincodeSupport
+    yield* startChaincode(folder, id, endpoint.address)
+    while (!(yield* running).includes(id)) yield* Effect.sleep("10 millis")
+  }).pipe(Effect.provide(context))

@@ -4,8 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { expect } from "vitest"
-import { ChaincodeServer } from "../../../src/chaincode/server/ChaincodeServer.js"
-import { ChaincodeSupport } from "../../../src/chaincode/support/ChaincodeSupport.js"
 import {
   broadcast,
   endorse,
@@ -23,19 +21,10 @@ import { toHex, toText } from "../../../src/wire/protoutil.js"
 import { createMychannel, startNode } from "../../orderer/support/node.js"
 import { person } from "../support.js"
 import { join, propose, statusOf } from "./calls.js"
-import { packageOf, sinkFolder, startChaincode } from "./chaincodes.js"
+import { packageOf, runChaincode, sinkFolder } from "./chaincodes.js"
 import { type RunningPeer, startPeer, tempFolder } from "./support.js"
 
 const CHANNEL = "mychannel"
-
-/** A chaincode started by hand for this peer; done when it has registered. */
-const runChaincode = (peer: RunningPeer, id: string, folder: string) =>
-  Effect.gen(function* () {
-    const { endpoint } = yield* ChaincodeServer
-    const { running } = yield* ChaincodeSupport
-    yield* startChaincode(folder, id, endpoint.address)
-    while (!(yield* running).includes(id)) yield* Effect.sleep("10 millis")
-  }).pipe(Effect.provide(peer.context))
 
 const reached = (peer: RunningPeer, height: bigint) =>
   peer.table.get(CHANNEL)?.pipeline.reached(height) ?? Effect.die("not joined")
