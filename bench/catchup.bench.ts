@@ -61,7 +61,7 @@ const program = Effect.gen(function* () {
       ({ height }) => height > last,
       () => new Error("not there yet")
     ),
-    Effect.retry(Schedule.spaced("10 millis"))
+    Effect.retry(Schedule.spaced("50 millis"))
   )
   const seconds = (performance.now() - started) / 1000
   const after = usageOf(pid)

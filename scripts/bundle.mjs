@@ -1,7 +1,7 @@
 // Joins the programs into a few files under dist/bin: Node opens those at start instead of a thousand. What is imported
 // when needed (a command of the peer's, the node itself) is a file of its own and costs nothing before. Native and rarely
 // used packages stay outside. Run by `npm run build` after the compiler.
-import { readdirSync, rmSync, statSync } from "node:fs"
+import { copyFileSync, readdirSync, rmSync, statSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
@@ -32,9 +32,14 @@ const { metafile } = await build({
   legalComments: "none"
 })
 
+// Threads start from a file of their own, which the compiler does not know.
+const thread = "signatureWorker.mjs"
+for (const folder of ["dist/bin", "dist/validation"])
+  copyFileSync(join(root, "src/validation", thread), join(root, folder, thread))
+
 // Parts of earlier builds; a program that was started from one just now may still ask for them.
 const HOUR = 3_600_000
-const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)))
+const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path))).add(thread)
 const folder = join(root, "dist/bin")
 for (const name of readdirSync(folder)) {
   const path = join(folder, name)

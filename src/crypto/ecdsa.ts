@@ -51,6 +51,38 @@ export const verify = (
   return Either.isRight(admitted) && verifyDer(hashOf(family), message, key.key, admitted.right)
 }
 
+/** A signature as OpenSSL verifies it, wherever that is done: in line, in the thread pool, in another thread. */
+export interface SignatureJob {
+  readonly key: crypto.KeyObject
+  /** By node:crypto's name. */
+  readonly hash: string
+  readonly data: Uint8Array
+  /** The canonical encoding of what was signed with. */
+  readonly der: Uint8Array
+}
+
+/** What is left to verify of a signature once it has been admitted; undefined: it cannot hold. */
+export const signatureJob = (
+  key: PublicKey,
+  data: Uint8Array,
+  signature: Uint8Array,
+  family: HashFamily = "SHA2"
+): SignatureJob | undefined => {
+  if (key.kind !== "ec") return undefined
+  const admitted = admitSignature(key, signature)
+  return Either.isLeft(admitted) ? undefined : { key: key.key, hash: hashOf(family), data, der: admitted.right }
+}
+
+/** Verifies in the thread pool; the promise never rejects. Nothing of the job may change until it settles. */
+export const verifyJob = ({ data, der, hash, key }: SignatureJob): Promise<boolean> =>
+  new Promise((resolve) => {
+    try {
+      crypto.verify(hash, data, key, der, (error, valid) => resolve(error === null && valid))
+    } catch {
+      resolve(false)
+    }
+  })
+
 /** `verify` in the thread pool; the promise never rejects. Neither argument may change until it settles. */
 export const verifyAsync = (
   key: PublicKey,
@@ -58,18 +90,8 @@ export const verifyAsync = (
   signature: Uint8Array,
   family: HashFamily = "SHA2"
 ): Promise<boolean> => {
-  if (key.kind !== "ec") return Promise.resolve(false)
-  const admitted = admitSignature(key, signature)
-  if (Either.isLeft(admitted)) return Promise.resolve(false)
-  return new Promise((resolve) => {
-    try {
-      crypto.verify(hashOf(family), message, key.key, admitted.right, (error, valid) =>
-        resolve(error === null && valid)
-      )
-    } catch {
-      resolve(false)
-    }
-  })
+  const job = signatureJob(key, message, signature, family)
+  return job === undefined ? Promise.resolve(false) : verifyJob(job)
 }
 
 /** OpenSSL's verdict on a canonical signature; an error inside OpenSSL is a wrong signature. */

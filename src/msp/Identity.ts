@@ -8,6 +8,8 @@ import {
   hash,
   hex,
   isHashFamily,
+  type SignatureJob,
+  signatureJob,
   verify,
   verifyAsync
 } from "../crypto/index.js"
@@ -55,6 +57,12 @@ export class X509Identity implements Identity {
     return isHashFamily(this.#family)
       ? verifyAsync(this.certificate.publicKey, message, signature, this.#family)
       : Promise.resolve(false)
+  }
+
+  signatureJob(message: Uint8Array, signature: Uint8Array): SignatureJob | undefined {
+    return isHashFamily(this.#family)
+      ? signatureJob(this.certificate.publicKey, message, signature, this.#family)
+      : undefined
   }
 
   checkSignature(message: Uint8Array, signature: Uint8Array): Either.Either<void, SignatureInvalid> {

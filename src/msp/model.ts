@@ -1,6 +1,6 @@
 /** What the rest of the node sees of membership service providers: identities, MSPs, signers. */
 import type * as Either from "effect/Either"
-import type { Certificate } from "../crypto/index.js"
+import type { Certificate, SignatureJob } from "../crypto/index.js"
 import type { common } from "../wire/index.js"
 import type { MspError } from "./errors.js"
 
@@ -30,6 +30,8 @@ export interface Identity {
   readonly verify: (message: Uint8Array, signature: Uint8Array) => boolean
   /** `verify` in the thread pool; never rejects. */
   readonly verifyAsync: (message: Uint8Array, signature: Uint8Array) => Promise<boolean>
+  /** `verify` for those who do many at once; undefined: the signature cannot hold. */
+  readonly signatureJob: (message: Uint8Array, signature: Uint8Array) => SignatureJob | undefined
   /** `verify` with the reference's reason for a refusal. */
   readonly checkSignature: (message: Uint8Array, signature: Uint8Array) => Either.Either<void, MspError>
 }

@@ -2,7 +2,7 @@
  * TxValidator: a block in, one validation code per transaction out.
  *
  * Two steps, so that they may overlap with the commit of the block before. `prepare` takes the block apart and starts
- * every signature in the thread pool; it depends on the MSPs in force only. `validate` gives the verdicts, in the order
+ * every signature in other threads; it depends on the MSPs in force only. `validate` gives the verdicts, in the order
  * of the block; it reads committed state (definitions, key-level policies, transaction ids) and applies config
  * transactions, so it must not begin before the block before is committed. When the configuration has changed in
  * between, `validate` prepares anew. Verdicts never depend on which signature was ready first.
@@ -32,7 +32,16 @@ import { ValidationPlugins } from "./plugin.js"
 import { PolicyCache } from "./policies.js"
 import type { Refusal, RefusalDetail } from "./refusal.js"
 import { chaincodeDetail, policyDetail, Report } from "./report.js"
-import { endorsementSet, verifyCreator, verifyEndorsements } from "./signatures.js"
+import { SignatureVerifier, type SignatureVerifierShape } from "./SignatureVerifier.js"
+import {
+  addCreator,
+  addEndorsements,
+  BlockSignatures,
+  endorsementSet,
+  type StartedEndorsement,
+  type Verdicts,
+  verifyFrom
+} from "./signatures.js"
 import type { ValidationState } from "./state.js"
 import { SystemChaincodeNames } from "./state.js"
 import { metadataKeys } from "./vscc/keyLevel.js"
@@ -74,16 +83,19 @@ type Candidate =
   | {
       readonly _tag: "Open"
       readonly opened: OpenedTransaction
-      readonly creator: Promise<boolean> | false
+      /** Number of the creator's signature in the block's verdicts. */
+      readonly creator: number
       readonly transaction: Either.Either<Transaction, number>
       readonly endorsements: ReadonlyArray<SignedData>
-      readonly verify: Promise<Verify> | undefined
+      /** Of an endorser transaction. */
+      readonly started: ReadonlyArray<StartedEndorsement> | undefined
     }
 
 export interface PreparedBlock {
   readonly block: BlockToValidate
   readonly bundle: Bundle
   readonly candidates: ReadonlyArray<Candidate>
+  readonly verdicts: Promise<Verdicts>
 }
 
 export interface TxValidator {
@@ -92,6 +104,9 @@ export interface TxValidator {
   /** A code for each entry (`protos.TxValidationCode`), or why none can be given. */
   readonly validate: (prepared: PreparedBlock) => Effect.Effect<Uint8Array, ValidationHalted>
 }
+
+/** What validators need of the node. */
+export type ValidationServices = SignatureVerifier | SystemChaincodeNames | ValidationPlugins
 
 const log = Log.module("committer.txvalidator")
 
@@ -113,31 +128,41 @@ const makeSlices = () => {
 
 // ---- Prepare -----------------------------------------------------------------------------------------------------
 
-const candidateOf = (entry: Uint8Array, support: ValidatorSupport, bundle: Bundle): Candidate => {
+const candidateOf = (
+  entry: Uint8Array,
+  support: ValidatorSupport,
+  bundle: Bundle,
+  signatures: BlockSignatures
+): Candidate => {
   const opened = openTransaction(entry)
   if (Either.isLeft(opened)) return { _tag: "Refused", code: opened.left }
   const { channelId } = opened.right.channelHeader
   const msps = channelId === support.channelId ? bundle.mspManager : support.deserializerOf(channelId)
-  const creator = verifyCreator(opened.right.creator, msps)
+  const creator = addCreator(signatures, opened.right.creator, msps)
   if (creator === false) return { _tag: "Refused", code: Code.BAD_CREATOR_SIGNATURE, opened: opened.right }
   const transaction = checkTransaction(opened.right)
   const parts =
     Either.isRight(transaction) && transaction.right._tag === "Endorser" ? transaction.right.parts : undefined
   const endorsements = parts === undefined ? [] : endorsementSet(parts)
-  const verify = parts === undefined ? undefined : verifyEndorsements(endorsements, bundle.mspManager)
-  return { _tag: "Open", opened: opened.right, creator, transaction, endorsements, verify }
+  const started = parts === undefined ? undefined : addEndorsements(signatures, endorsements, bundle.mspManager)
+  return { _tag: "Open", opened: opened.right, creator, transaction, endorsements, started }
 }
 
-const prepareWith = (support: ValidatorSupport, block: BlockToValidate): Effect.Effect<PreparedBlock> =>
+const prepareWith = (
+  support: ValidatorSupport,
+  verifier: SignatureVerifierShape,
+  block: BlockToValidate
+): Effect.Effect<PreparedBlock> =>
   Effect.gen(function* () {
     const bundle = support.bundles.current()
     const candidates: Array<Candidate> = []
+    const signatures = new BlockSignatures(verifier)
     const slices = makeSlices()
     for (const entry of block.entries) {
-      candidates.push(candidateOf(entry, support, bundle))
+      candidates.push(candidateOf(entry, support, bundle, signatures))
       if (slices.over()) yield* slices.rest
     }
-    return { block, bundle, candidates }
+    return { block, bundle, candidates, verdicts: signatures.verdicts() }
   })
 
 /** A transaction that is well formed, its creator's signature good, its endorsers' verified. */
@@ -149,15 +174,14 @@ interface Signed {
   readonly verify: Verify | undefined
 }
 
-/** Waits for a transaction's signatures; its refusal where it ends here. */
-const signed = async (candidate: Candidate): Promise<Signed | Refused> => {
+/** A transaction once its signatures are known; its refusal where it ends here. */
+const signed = (candidate: Candidate, verdicts: Verdicts): Signed | Refused => {
   if (candidate._tag === "Refused") return candidate
-  const { creator, endorsements, opened, transaction, verify } = candidate
-  const verified = await verify // settled before it is left, whatever the creator's comes to
-  const refused = (code: number): Refused => ({ _tag: "Refused", code, opened })
-  if (creator === false || !(await creator)) return refused(Code.BAD_CREATOR_SIGNATURE)
-  if (Either.isLeft(transaction)) return refused(transaction.left)
-  return { _tag: "Signed", opened, kind: transaction.right, endorsements, verify: verified }
+  const { creator, endorsements, opened, started, transaction } = candidate
+  if (!verdicts(creator)) return { _tag: "Refused", code: Code.BAD_CREATOR_SIGNATURE, opened }
+  if (Either.isLeft(transaction)) return { _tag: "Refused", code: transaction.left, opened }
+  const verify = started === undefined ? undefined : verifyFrom(started, verdicts)
+  return { _tag: "Signed", opened, kind: transaction.right, endorsements, verify }
 }
 
 // ---- Validate ----------------------------------------------------------------------------------------------------
@@ -198,11 +222,10 @@ const asEffect = (judge: () => Verdict): Effect.Effect<number, ValidationHalted>
   return typeof verdict === "number" ? Effect.succeed(verdict) : verdict
 }
 
-export const makeTxValidator = (
-  support: ValidatorSupport
-): Effect.Effect<TxValidator, never, SystemChaincodeNames | ValidationPlugins> =>
+export const makeTxValidator = (support: ValidatorSupport): Effect.Effect<TxValidator, never, ValidationServices> =>
   Effect.gen(function* () {
     const system = yield* SystemChaincodeNames
+    const verifier = yield* SignatureVerifier
     const { byName } = yield* ValidationPlugins
     const { channelId } = support
     const plugins = new Map<string, ValidationPlugin>()
@@ -324,7 +347,8 @@ export const makeTxValidator = (
         const { number } = prepared.block
         const halted = (transaction: number) => (reason: string, cause?: unknown) =>
           new ValidationHalted({ channel: channelId, block: number, transaction, reason, cause })
-        const candidates = yield* Effect.promise(() => Promise.all(prepared.candidates.map(signed)))
+        const signatures = yield* Effect.promise(() => prepared.verdicts)
+        const candidates = prepared.candidates.map((candidate) => signed(candidate, signatures))
         const state = yield* Effect.mapError(support.state, (cause) => halted(0)(textOf(cause), cause))
         const codes = new Uint8Array(candidates.length).fill(Code.NOT_VALIDATED)
         const valid: Array<ValidTransaction> = []
@@ -396,11 +420,11 @@ export const makeTxValidator = (
       })
 
     return {
-      prepare: (block) => prepareWith(support, block),
+      prepare: (block) => prepareWith(support, verifier, block),
       validate: (prepared) =>
         Effect.gen(function* () {
           const current = prepared.bundle === support.bundles.current()
-          const fresh = current ? prepared : yield* prepareWith(support, prepared.block)
+          const fresh = current ? prepared : yield* prepareWith(support, verifier, prepared.block)
           return yield* Effect.scoped(verdicts(fresh))
         }).pipe(span("TxValidator.validate", () => ({ channel: channelId, block: String(prepared.block.number) })))
     }

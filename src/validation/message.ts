@@ -12,11 +12,7 @@ const Code = protos.TxValidationCode
 
 const invalid = (reason: string) => Either.left(new MessageInvalid({ reason }))
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-const decode = <A>(what: string, read: () => A): Either.Either<A, MessageInvalid> =>
-  Either.try({
-    try: read,
-    catch: (error) => new MessageInvalid({ reason: `error unmarshaling ${what}: ${textOf(error)}` })
-  })
+const unreadable = (what: string, error: unknown) => invalid(`error unmarshaling ${what}: ${textOf(error)}`)
 
 // ---- Headers -----------------------------------------------------------------------------------------------------
 
@@ -26,6 +22,13 @@ const knownTypes: ReadonlySet<number> = new Set([
   common.HeaderType.CONFIG,
   common.HeaderType.TOKEN_TRANSACTION
 ])
+
+const channelHeaderFault = ({ epoch, type }: common.ChannelHeader): string | undefined =>
+  knownTypes.has(type)
+    ? epoch === 0n
+      ? undefined
+      : `invalid Epoch in ChannelHeader. Expected 0, got [${epoch}]`
+    : `invalid header type ${headerTypeName(type)}`
 
 const signatureHeaderFault = (header: common.SignatureHeader): string | undefined =>
   header.nonce.length === 0
@@ -39,19 +42,18 @@ export interface CommonHeaders {
   readonly signatureHeader: common.SignatureHeader
 }
 
-const commonHeaders = (header: common.Header): Either.Either<CommonHeaders, MessageInvalid> =>
-  Either.gen(function* () {
-    const channelHeader = yield* decode("ChannelHeader", () => common.ChannelHeader.decode(header.channelHeader))
-    const signatureHeader = yield* decode("SignatureHeader", () =>
-      common.SignatureHeader.decode(header.signatureHeader)
-    )
-    if (!knownTypes.has(channelHeader.type))
-      return yield* invalid(`invalid header type ${headerTypeName(channelHeader.type)}`)
-    if (channelHeader.epoch !== 0n)
-      return yield* invalid(`invalid Epoch in ChannelHeader. Expected 0, got [${channelHeader.epoch}]`)
-    const fault = signatureHeaderFault(signatureHeader)
-    return fault === undefined ? { channelHeader, signatureHeader } : yield* invalid(fault)
-  })
+const commonHeaders = (header: common.Header): Either.Either<CommonHeaders, MessageInvalid> => {
+  let what = "ChannelHeader"
+  try {
+    const channelHeader = common.ChannelHeader.decode(header.channelHeader)
+    what = "SignatureHeader"
+    const signatureHeader = common.SignatureHeader.decode(header.signatureHeader)
+    const fault = channelHeaderFault(channelHeader) ?? signatureHeaderFault(signatureHeader)
+    return fault === undefined ? Either.right({ channelHeader, signatureHeader }) : invalid(fault)
+  } catch (error) {
+    return unreadable(what, error)
+  }
+}
 
 /** Who must have signed what: checked by the caller against the channel's MSPs. */
 export interface CreatorSignature {
@@ -78,21 +80,23 @@ export interface OpenedProposal extends CommonHeaders {
 }
 
 /** Rules 1 and 2: everything that is looked at before the creator's signature. */
-export const openProposal = (bytes: Uint8Array): Either.Either<OpenedProposal, MessageInvalid> =>
-  Either.gen(function* () {
-    const signed = yield* decode("SignedProposal", () => protos.SignedProposal.decode(bytes))
-    const proposal = yield* decode("Proposal", () => protos.Proposal.decode(signed.proposalBytes))
-    const header = yield* decode("Header", () => common.Header.decode(proposal.header))
-    const headers = yield* commonHeaders(header)
-    const { creator } = headers.signatureHeader
-    return {
-      ...headers,
-      signed,
-      proposal,
-      header,
-      creator: { creator, signature: signed.signature, data: signed.proposalBytes }
-    }
-  })
+export const openProposal = (bytes: Uint8Array): Either.Either<OpenedProposal, MessageInvalid> => {
+  let what = "SignedProposal"
+  try {
+    const signed = protos.SignedProposal.decode(bytes)
+    what = "Proposal"
+    const proposal = protos.Proposal.decode(signed.proposalBytes)
+    what = "Header"
+    const header = common.Header.decode(proposal.header)
+    const headers = commonHeaders(header)
+    if (Either.isLeft(headers)) return Either.left(headers.left)
+    const { channelHeader, signatureHeader } = headers.right
+    const creator = { creator: signatureHeader.creator, signature: signed.signature, data: signed.proposalBytes }
+    return Either.right({ channelHeader, signatureHeader, signed, proposal, header, creator })
+  } catch (error) {
+    return unreadable(what, error)
+  }
+}
 
 /** The one text that a client sees of any failure of its signature or identity (rule 3). */
 export const accessDenied = (channelId: string, creator: Uint8Array): MessageInvalid => {
@@ -103,27 +107,28 @@ export const accessDenied = (channelId: string, creator: Uint8Array): MessageInv
 }
 
 /** Rules 4 and 5: what is looked at once the signature is known to be good. */
-export const checkProposal = (opened: OpenedProposal): Either.Either<CheckedProposal, MessageInvalid> =>
-  Either.gen(function* () {
-    const { channelHeader, signatureHeader } = opened
-    const txId = computeTxId(signatureHeader.nonce, signatureHeader.creator)
-    if (channelHeader.txId !== txId)
-      return yield* invalid(`invalid txid. got [${channelHeader.txId}], expected [${txId}]`)
-    if (
-      channelHeader.type !== common.HeaderType.CONFIG &&
-      channelHeader.type !== common.HeaderType.ENDORSER_TRANSACTION
-    )
-      return yield* invalid(`unsupported proposal type ${channelHeader.type}`)
-    const extension = yield* Either.mapLeft(
-      decode("ChaincodeHeaderExtension", () => protos.ChaincodeHeaderExtension.decode(channelHeader.extension)),
-      () => new MessageInvalid({ reason: "invalid header extension for type CHAINCODE" })
-    )
-    const { chaincodeId } = extension
-    if (chaincodeId === undefined) return yield* invalid("ChaincodeHeaderExtension.ChaincodeId is nil")
-    // present but empty is refused too (trap 6)
-    if (raw.has(channelHeader.extension, 1)) return yield* invalid("invalid payload visibility field")
-    return { ...opened, extension, chaincodeId }
-  })
+export const checkProposal = (opened: OpenedProposal): Either.Either<CheckedProposal, MessageInvalid> => {
+  const { channelHeader, signatureHeader } = opened
+  const txId = computeTxId(signatureHeader.nonce, signatureHeader.creator)
+  if (channelHeader.txId !== txId) return invalid(`invalid txid. got [${channelHeader.txId}], expected [${txId}]`)
+  if (channelHeader.type !== common.HeaderType.CONFIG && channelHeader.type !== common.HeaderType.ENDORSER_TRANSACTION)
+    return invalid(`unsupported proposal type ${channelHeader.type}`)
+  const extension = extensionOf(channelHeader)
+  if (extension === undefined) return invalid("invalid header extension for type CHAINCODE")
+  const { chaincodeId } = extension
+  if (chaincodeId === undefined) return invalid("ChaincodeHeaderExtension.ChaincodeId is nil")
+  // present but empty is refused too (trap 6)
+  if (raw.has(channelHeader.extension, 1)) return invalid("invalid payload visibility field")
+  return Either.right({ ...opened, extension, chaincodeId })
+}
+
+const extensionOf = (header: common.ChannelHeader): protos.ChaincodeHeaderExtension | undefined => {
+  try {
+    return protos.ChaincodeHeaderExtension.decode(header.extension)
+  } catch {
+    return undefined
+  }
+}
 
 // ---- Transactions ------------------------------------------------------------------------------------------------
 
@@ -137,22 +142,21 @@ export interface OpenedTransaction extends CommonHeaders {
 
 /** Rules 1 and 2 up to the creator's signature: an opened transaction, or its code. */
 export const openTransaction = (bytes: Uint8Array): Either.Either<OpenedTransaction, number> => {
-  const envelope = Either.try(() => common.Envelope.decode(bytes))
-  if (Either.isLeft(envelope)) return Either.left(Code.INVALID_OTHER_REASON)
-  const payload = Either.try(() => common.Payload.decode(envelope.right.payload))
-  if (Either.isLeft(payload)) return Either.left(Code.BAD_PAYLOAD)
-  const { header } = payload.right
-  if (header === undefined) return Either.left(Code.BAD_COMMON_HEADER)
-  const headers = commonHeaders(header)
-  if (Either.isLeft(headers)) return Either.left(Code.BAD_COMMON_HEADER)
-  const { creator } = headers.right.signatureHeader
-  return Either.right({
-    ...headers.right,
-    envelope: envelope.right,
-    payload: payload.right,
-    header,
-    creator: { creator, signature: envelope.right.signature, data: envelope.right.payload }
-  })
+  let code: number = Code.INVALID_OTHER_REASON
+  try {
+    const envelope = common.Envelope.decode(bytes)
+    code = Code.BAD_PAYLOAD
+    const payload = common.Payload.decode(envelope.payload)
+    const { header } = payload
+    if (header === undefined) return Either.left(Code.BAD_COMMON_HEADER)
+    const headers = commonHeaders(header)
+    if (Either.isLeft(headers)) return Either.left(Code.BAD_COMMON_HEADER)
+    const { channelHeader, signatureHeader } = headers.right
+    const creator = { creator: signatureHeader.creator, signature: envelope.signature, data: envelope.payload }
+    return Either.right({ channelHeader, signatureHeader, envelope, payload, header, creator })
+  } catch {
+    return Either.left(code)
+  }
 }
 
 /** An endorser transaction taken apart, as much of it as could be. */

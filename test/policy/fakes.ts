@@ -34,6 +34,7 @@ const identity = (name: string, roles: string): Identity => {
     expiresAt: Number.POSITIVE_INFINITY,
     verify: (_, signature) => good(signature),
     verifyAsync: (_, signature) => Promise.resolve(good(signature)),
+    signatureJob: () => undefined,
     checkSignature: () => Either.void
   }
   rolesOf.set(made, new Set(roles.split(",")))

@@ -9,6 +9,8 @@ import { applyWrites, mvccCode, UpdateBatch } from "../../src/ledger/mvcc/index.
 import { readWriteSet } from "../../src/ledger/rwset/index.js"
 import {
   defaultValidation,
+  layerSignatureVerifier,
+  type SignatureVerifier,
   SystemChaincodeNames,
   ValidationPlugins,
   type ValidatorSupport
@@ -28,7 +30,8 @@ const names = {
   isSystemAndNotInvokableExternal: (name: string) => ["vscc", "escc"].includes(name),
   isSystemAndNotInvokableCC2CC: (name: string) => ["cscc", "vscc", "escc"].includes(name)
 }
-export const services = Effect.provideService(SystemChaincodeNames, names)
+export const services = <A, E, R>(effect: Effect.Effect<A, E, R | SystemChaincodeNames | SignatureVerifier>) =>
+  effect.pipe(Effect.provideService(SystemChaincodeNames, names), Effect.provide(layerSignatureVerifier))
 export const plugins = Effect.provideService(ValidationPlugins, { byName: new Map([["vscc", defaultValidation]]) })
 
 export const codesOf = (block: common.Block) => [...metadataSlot(block, common.BlockMetadataIndex.TRANSACTIONS_FILTER)]

@@ -18,7 +18,7 @@ import {
 import type { PeerLedgerShape } from "../../ledger/index.js"
 import type { IdentityDeserializer } from "../../msp/index.js"
 import type { SignedData } from "../../policy/index.js"
-import { makeTxValidator, type SystemChaincodeNames, type ValidationPlugins } from "../../validation/index.js"
+import { makeTxValidator, type ValidationServices } from "../../validation/index.js"
 import type { rwset } from "../../wire/index.js"
 import { makeBlockRefusals, Refusals } from "../refusals/index.js"
 import { validationStateOf } from "./validationState.js"
@@ -55,7 +55,7 @@ export interface ChannelCommitterOptions {
 /** Out: the line; blocks go in by `submit`. It ends with the scope. */
 export const makeChannelCommitter = (
   options: ChannelCommitterOptions
-): Effect.Effect<CommitPipeline, never, Scope.Scope | SystemChaincodeNames | ValidationPlugins | PrivateDataFetcher> =>
+): Effect.Effect<CommitPipeline, never, Scope.Scope | ValidationServices | PrivateDataFetcher> =>
   Effect.gen(function* () {
     const { bundles, channelId, ledger, transient, transientRetention } = options
     const timed = options.took === undefined ? {} : { took: options.took }

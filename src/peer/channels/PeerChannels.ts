@@ -20,7 +20,7 @@ import { LocalMsp } from "../../msp/index.js"
 import { Operations } from "../../operations/index.js"
 import * as Log from "../../runtime/Log.js"
 import { Vital } from "../../runtime/Vital.js"
-import type { SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
+import type { ValidationServices } from "../../validation/index.js"
 import { OrdererConnections } from "../delivery/OrdererConnections.js"
 import { ChannelFailed } from "../errors.js"
 import { ChaincodeEvents } from "../lifecycle/index.js"
@@ -60,10 +60,9 @@ export const layer = (
   | Operations
   | OrdererConnections
   | PrivateDataFetcher
-  | SystemChaincodeNames
   | TransientStores
   | TrustedRoots
-  | ValidationPlugins
+  | ValidationServices
   | Vital
 > => Layer.scoped(PeerChannels, make(settings))
 
@@ -75,7 +74,7 @@ const make = (settings: ChannelSettings) =>
     const transients = yield* TransientStores
     const { actor } = yield* TrustedRoots
     const vital = yield* Vital
-    const environment = yield* Effect.context<PrivateDataFetcher | SystemChaincodeNames | ValidationPlugins>()
+    const environment = yield* Effect.context<PrivateDataFetcher | ValidationServices>()
     const services = {
       settings,
       localMsp: yield* LocalMsp,

@@ -17,7 +17,7 @@ import type { TransientStoreShape } from "../../ledger/transient/index.js"
 import type { LocalMspService } from "../../msp/index.js"
 import type { SignedData } from "../../policy/index.js"
 import * as Log from "../../runtime/Log.js"
-import type { SystemChaincodeNames, ValidationPlugins } from "../../validation/index.js"
+import type { ValidationServices } from "../../validation/index.js"
 import { makeDeliveryClient } from "../delivery/DeliveryClient.js"
 import { endpointsOf } from "../delivery/endpoints.js"
 import type { OrdererConnections } from "../delivery/OrdererConnections.js"
@@ -74,11 +74,7 @@ export const openChannel = (
   services: ChannelServices,
   ledger: PeerLedgerShape,
   transient: TransientStoreShape
-): Effect.Effect<
-  OpenedChannel,
-  ChannelFailed,
-  Scope.Scope | SystemChaincodeNames | ValidationPlugins | PrivateDataFetcher
-> =>
+): Effect.Effect<OpenedChannel, ChannelFailed, Scope.Scope | ValidationServices | PrivateDataFetcher> =>
   Effect.gen(function* () {
     const { actors, events, gossip, localMsp, orderers, settings, table } = services
     const { channelId } = ledger

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { stage } from "../../runtime/Stage.js"
-import { SystemChaincodeNames } from "../../validation/index.js"
+import { layerSignatureVerifier, SystemChaincodeNames } from "../../validation/index.js"
 import * as PeerChannels from "../channels/PeerChannels.js"
 import { PeerConfig } from "../PeerConfig.js"
 import * as names from "../scc/names.js"
@@ -33,5 +33,6 @@ const channels = Layer.unwrapEffect(
 
 export const layer = channels.pipe(
   Layer.provideMerge(systemNames),
+  Layer.provideMerge(layerSignatureVerifier),
   stage("channels", { remedy: "nothing here can fail; report this" })
 )

@@ -3,6 +3,7 @@
  * duplicates, configurations; as a peer of this program validates a block that an orderer delivers.
  */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { type Bundle, BundleSource } from "../../channelconfig/index.js"
 import { applyConfig } from "../../commit/index.js"
 import type { ParsedBlock } from "../../ledger/index.js"
@@ -11,8 +12,10 @@ import { validationStateOf } from "../../peer/channels/validationState.js"
 import * as names from "../../peer/scc/names.js"
 import {
   defaultValidation,
+  makeSignatureVerifier,
   makeTxValidator,
   type Refusal,
+  SignatureVerifier,
   SystemChaincodeNames,
   ValidationPlugins
 } from "../../validation/index.js"
@@ -36,7 +39,7 @@ export const makeRevalidate = (
   bundle: Bundle,
   replay: Replay,
   refused?: (refusal: Refusal) => void
-): Effect.Effect<Revalidate> =>
+): Effect.Effect<Revalidate, never, Scope.Scope> =>
   Effect.gen(function* () {
     const bundles = new BundleSource(bundle)
     const executor = Effect.acquireRelease(
@@ -58,5 +61,6 @@ export const makeRevalidate = (
       )
   }).pipe(
     Effect.provideService(SystemChaincodeNames, system),
-    Effect.provideService(ValidationPlugins, { byName: new Map([["vscc", defaultValidation]]) })
+    Effect.provideService(ValidationPlugins, { byName: new Map([["vscc", defaultValidation]]) }),
+    Effect.provideServiceEffect(SignatureVerifier, makeSignatureVerifier())
   )

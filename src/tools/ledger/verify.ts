@@ -171,7 +171,7 @@ const verifyChain = (
         return yield* Effect.try(() => replayFaults(block, held.apply(block, codes), hashed))
       }).pipe(Effect.catchAll((cause) => Effect.succeed([textOf("error" in cause ? cause.error : cause)])))
 
-    const one = (block: ParsedBlock): Effect.Effect<void> =>
+    const one = (block: ParsedBlock): Effect.Effect<void, never, Scope.Scope> =>
       Effect.gen(function* () {
         const where = `${channelId} block [${block.number}]`
         transactions += block.envelopes.length

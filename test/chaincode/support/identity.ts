@@ -39,6 +39,7 @@ export const deserializerOf = (isMember: () => boolean): IdentityDeserializer =>
     expiresAt: Date.now() + 3_600_000,
     verify: () => true,
     verifyAsync: () => Promise.resolve(true),
+    signatureJob: () => undefined,
     checkSignature: () => Either.right(undefined)
   }
   return {

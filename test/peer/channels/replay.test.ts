@@ -15,7 +15,12 @@ import { Bundle, BundleSource } from "../../../src/channelconfig/index.js"
 import { PrivateDataFetcher } from "../../../src/commit/index.js"
 import { LedgerProvider, layerLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/index.js"
 import { makeChannelCommitter } from "../../../src/peer/channels/ChannelCommitter.js"
-import { defaultValidation, SystemChaincodeNames, ValidationPlugins } from "../../../src/validation/index.js"
+import {
+  defaultValidation,
+  layerSignatureVerifier,
+  SystemChaincodeNames,
+  ValidationPlugins
+} from "../../../src/validation/index.js"
 import { common } from "../../../src/wire/index.js"
 import { EMPTY, metadataSlot, toHex } from "../../../src/wire/protoutil.js"
 
@@ -34,6 +39,7 @@ const surroundings = Layer.mergeAll(
     isSystemAndNotInvokableExternal: (name) => ["vscc", "escc"].includes(name),
     isSystemAndNotInvokableCC2CC: (name) => ["cscc", "vscc", "escc"].includes(name)
   }),
+  layerSignatureVerifier,
   Layer.succeed(ValidationPlugins, { byName: new Map([["vscc", defaultValidation]]) }),
   Layer.succeed(PrivateDataFetcher, { fetch: () => Effect.succeed({ found: [], purged: [] }) })
 )
