@@ -1,6 +1,6 @@
 /**
  * Gossip's core: blocks through one hop and ten, what a member costs at rest, what members and channels hold. Run:
- * npx vite-node --expose-gc bench/gossip.bench.ts. One JSON line per case. Time stands still between the tasks
+ * npm run bench -- gossip. One JSON line per case. Time stands still between the tasks
  * (simulated clock), so the figures are CPU alone; messages are encoded and decoded at every hop, signatures are the
  * simulation's (add 47 us for each ECDSA verification of a peer).
  */
@@ -19,6 +19,9 @@ import { blockMessage, Simulation } from "../src/gossip/simulation/Simulation.js
 import { referenceSettings } from "../src/gossip/simulation/settings.js"
 import { SimAuthority, simIdentity, simSecurity, simSign } from "../src/gossip/simulation/simSecurity.js"
 import { gossip } from "../src/wire/index.js"
+
+// what is held is measured after a collection
+// node: --expose-gc
 
 /** One measured case. */
 export interface Row {

@@ -1,10 +1,13 @@
 // `npm run bench [-- name…]`: runs the benchmarks named (all without names) one after the other, each in a process of
-// its own. Each prints its rows; a machine that does other work gives upper bounds.
+// its own. Each prints its rows; a machine that does other work gives upper bounds. A benchmark that needs flags of Node
+// says so in a line `// node: --expose-gc`.
 import { spawnSync } from "node:child_process"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
+/** @type {(file: string) => string} */
+const flagsOf = (file) => /^\/\/ node: (.+)$/m.exec(readFileSync(file, "utf8"))?.[1] ?? ""
 const folder = dirname(fileURLToPath(import.meta.url))
 const all = readdirSync(folder)
   .filter((name) => name.endsWith(".bench.ts"))
@@ -19,7 +22,12 @@ if (unknown.length > 0) {
 let failed = 0
 for (const name of asked.length > 0 ? asked : all) {
   console.log(`== ${name}`)
-  const { status } = spawnSync("npx", ["vite-node", join(folder, `${name}.bench.ts`)], { stdio: "inherit" })
+  const file = join(folder, `${name}.bench.ts`)
+  const flags = flagsOf(file)
+    .split(" ")
+    .filter((flag) => flag !== "")
+  const viteNode = fileURLToPath(import.meta.resolve("vite-node/vite-node.mjs"))
+  const { status } = spawnSync(process.execPath, [...flags, viteNode, file], { stdio: "inherit" })
   if (status !== 0) failed += 1
 }
 process.exit(failed > 0 ? 1 : 0)

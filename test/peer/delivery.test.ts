@@ -10,13 +10,8 @@ import type { Bundle } from "../../src/channelconfig/index.js"
 import { statusResponse } from "../../src/deliver/index.js"
 import { connectionDelay, statusDelay } from "../../src/peer/delivery/backoff.js"
 import { type DeliveryOptions, makeDeliveryClient } from "../../src/peer/delivery/DeliveryClient.js"
-import {
-  endpointsOf,
-  type OrdererEndpoint,
-  rootsFor,
-  sameEndpoints,
-  shuffled
-} from "../../src/peer/delivery/endpoints.js"
+import { endpointsOf, type OrdererEndpoint, rootsFor, sameEndpoints } from "../../src/peer/delivery/endpoints.js"
+import { shuffled } from "../../src/runtime/shuffled.js"
 import type { Channel } from "../../src/transport/index.js"
 import { Code, GrpcFailure } from "../../src/transport/index.js"
 import { common, orderer } from "../../src/wire/index.js"

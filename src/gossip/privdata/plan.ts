@@ -2,7 +2,7 @@
  * To which peers private data goes at endorsement: pure.
  * Source: gossip-discovery.md 3.10 rules 1 and 2; gossip/privdata/distributor.go (disseminationPlanForMsg).
  */
-import { shuffled } from "./random.js"
+import { shuffled } from "../../runtime/shuffled.js"
 
 /** A peer that may have the collection. */
 export interface Candidate {

@@ -15,10 +15,11 @@ import * as Scope from "effect/Scope"
 import { type BlockSource, type ClientSigner, DeliverEnded, forever, ordererBlocks } from "../../client/index.js"
 import * as Log from "../../runtime/Log.js"
 import { textOf } from "../../runtime/Stage.js"
+import { shuffled } from "../../runtime/shuffled.js"
 import type { Channel } from "../../transport/index.js"
 import { common } from "../../wire/index.js"
 import { connectionDelay, refusalLimit, statusDelay } from "./backoff.js"
-import { type OrdererEndpoint, sameEndpoints, shuffled } from "./endpoints.js"
+import { type OrdererEndpoint, sameEndpoints } from "./endpoints.js"
 
 const log = Log.module("deliveryClient")
 
