@@ -1,7 +1,13 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
-import { type MissingSet, type ReconcilerLedger, reconcile } from "../../../src/gossip/privdata/index.js"
+import {
+  type MissingSet,
+  type ReconcilerLedger,
+  reconcile,
+  startReconciler
+} from "../../../src/gossip/privdata/index.js"
 import type { PvtDataMismatch } from "../../../src/ledger/index.js"
 import { common } from "../../../src/wire/index.js"
 import { utf8 } from "../../../src/wire/protoutil.js"
@@ -86,6 +92,38 @@ describe("a cycle of reconciliation", () => {
         return everything(sets)
       })
       expect(asked).toEqual([9n])
+    })
+  )
+})
+
+describe("the reconciler", () => {
+  it.scoped("waits its interval before each cycle, the first too (acceptance 17), and goes on after a failure", () =>
+    Effect.gen(function* () {
+      let cycles = 0
+      const ledger: ReconcilerLedger = {
+        missingPvtData: () =>
+          Effect.suspend(() => {
+            cycles += 1
+            return cycles === 2 ? Effect.dieMessage("broken") : Effect.succeed([])
+          }),
+        mostRecentCollectionConfigBelow: () => Effect.succeed(undefined),
+        commitPvtDataOfOldBlocks: () => Effect.succeed([])
+      }
+      const puller = { reconcile: everything }
+      yield* startReconciler({
+        channelId: "ch",
+        ledger,
+        puller,
+        metrics: () => {},
+        batchSize: 2,
+        sleepIntervalMs: 60_000
+      })
+      yield* TestClock.adjust("59 seconds")
+      expect(cycles).toBe(0)
+      yield* TestClock.adjust("1 second")
+      expect(cycles).toBe(1)
+      yield* TestClock.adjust("2 minutes")
+      expect(cycles).toBe(3)
     })
   )
 })

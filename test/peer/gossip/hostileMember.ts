@@ -62,7 +62,7 @@ export const hostileMember = (network: GossipNetwork, host: string, target: stri
         yield* stream.next
         return stream
       }),
-      presence: (height) => {
+      presence: (height: bigint) => {
         sequence += 1n
         const timestamp = { incNum: BigInt(Date.now()) * 1_000_000n, seqNum: sequence }
         const membership = { endpoint: "127.0.0.1:1", pkiId }

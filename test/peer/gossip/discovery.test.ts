@@ -1,6 +1,6 @@
 /**
- * Configuration updates that take rights away, on whole peers: a peer whose certificate is revoked leaves the membership
- * (acceptance 26), an organisation that is put out is not answered any more (acceptance 25).
+ * What whole peers tell whom over the wire, and after a configuration has taken rights away: refusals (acceptance 24), the
+ * cache and TLS with whatever certificate (25), a peer whose certificate is revoked (26).
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -15,9 +15,11 @@ import { decodePemAll } from "../../../src/crypto/pem.js"
 import { generateKey, parsePrivateKeyPem } from "../../../src/crypto/privateKey.js"
 import { type Connections, makeConnections } from "../../../src/network/gateway/connections.js"
 import * as layout from "../../../src/network/layout.js"
+import { connect } from "../../../src/transport/index.js"
 import { common, type discovery, msp } from "../../../src/wire/index.js"
 import { lastConfigIndex } from "../../../src/wire/protoutil.js"
 import { crl, Holder } from "../../msp/support.js"
+import { authority } from "../../transport/material.js"
 import { GossipNetwork, until } from "./support.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -31,7 +33,10 @@ let connections: Connections
 const run = Effect.runPromise
 
 beforeAll(async () => {
-  network = await GossipNetwork.make({ orgs: [{ name: "Org1" }, { name: "Org2" }] })
+  network = await GossipNetwork.make({
+    orgs: [{ name: "Org1" }, { name: "Org2" }],
+    environments: { [two]: { CORE_PEER_DISCOVERY_ORGMEMBERSALLOWEDACCESS: "true" } }
+  })
   scope = await run(Scope.make())
   connections = await run(
     Scope.extend(
@@ -110,6 +115,40 @@ const revoking = (group: common.ConfigGroup, list: Uint8Array): common.ConfigGro
   }
 }
 
+it("members of the network are told to administrators, to users where the settings say so (24)", async () => {
+  const local = { localPeers: {} }
+  const error = async (...args: Parameters<typeof ask>) => (await ask(...args))?.error?.content
+  const orgs = async (...args: Parameters<typeof ask>) => [...((await ask(...args))?.members?.peersByOrg.keys() ?? [])]
+  expect(await error(one, "user1", local)).toBe("access denied")
+  expect((await orgs(one, "admin", local)).sort()).toEqual(["Org1MSP", "Org2MSP"])
+  expect((await orgs(two, "user1@org2", local)).sort()).toEqual(["Org1MSP", "Org2MSP"])
+  // an administrator of another organisation is none here
+  expect(await error(one, "admin@org2", local)).toBe("access denied")
+  expect(await error(one, "admin", { channel: "elsewhere", peerQuery: {} })).toBe("access denied")
+  expect(await error(one, "admin", { channel: CHANNEL, ...local })).toBe("unknown or missing request type")
+  expect(await error(one, "admin", { configQuery: {} })).toBe("unknown or missing request type")
+})
+
+it("the same request gets the same answer again, with a client certificate that nobody vouches for (25)", async () => {
+  const nobody = authority("nobody").issue("client")
+  const place = layout.peersOf(network.spec).find(({ host }) => host === one)
+  const rootCerts = [readFileSync(join(place?.material ?? "", "tls", "ca.crt"))]
+  const answers = await run(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const tls = { rootCerts, clientCert: nobody.certificate, clientKey: nobody.key }
+        const channel = yield* connect(`127.0.0.1:${network.ports.peers[one]?.peer}`, { tls })
+        const signer = yield* connections.identity("user1")
+        const queries = [{ channel: CHANNEL, configQuery: {} }]
+        return yield* Effect.forEach([1, 2, 3], () => discover(channel, signer, queries))
+      })
+    )
+  )
+  const [first, ...others] = answers.map(([result]) => result?.configResult)
+  expect([...(first?.msps.keys() ?? [])].sort()).toEqual(["OrdererMSP", "Org1MSP", "Org2MSP"])
+  for (const other of others) expect(other).toEqual(first)
+})
+
 it("a revoked peer's identity and connection go at once, and it leaves the members that are told", async () => {
   const { gossip: core } = network.peer(one)
   const { pkiId } = network.peer(two).gossip
@@ -120,10 +159,10 @@ it("a revoked peer's identity and connection go at once, and it leaves the membe
   const key = Either.getOrThrow(parsePrivateKeyPem(pemOf(folder, "_sk")))
   if (!("curve" in key)) throw new Error("not an ECDSA key")
   const holder = (pem: Uint8Array, of = generateKey()) => new Holder(of, decodePemAll(pem)[0]?.bytes ?? pem)
-  const authority = holder(pemOf(folder, "-cert.pem"), key)
+  const ca = holder(pemOf(folder, "-cert.pem"), key)
   const place = layout.peersOf(network.spec).find(({ host }) => host === two)
   const revoked = holder(pemOf(join(place?.material ?? "", "msp", "signcerts"), ".pem"))
-  const list = crl(authority, [revoked])
+  const list = crl(ca, [revoked])
   await change((application) => {
     const group = application.groups.get("Org2MSP")
     if (group === undefined) throw new Error("no Org2")
