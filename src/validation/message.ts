@@ -79,11 +79,16 @@ export interface OpenedProposal extends CommonHeaders {
   readonly creator: CreatorSignature
 }
 
-/** Rules 1 and 2: everything that is looked at before the creator's signature. */
-export const openProposal = (bytes: Uint8Array): Either.Either<OpenedProposal, MessageInvalid> => {
+/**
+ * Rules 1 and 2: everything that is looked at before the creator's signature. In: `protos.SignedProposal` in its bytes,
+ * or decoded already.
+ */
+export const openProposal = (
+  given: Uint8Array | protos.SignedProposal
+): Either.Either<OpenedProposal, MessageInvalid> => {
   let what = "SignedProposal"
   try {
-    const signed = protos.SignedProposal.decode(bytes)
+    const signed = given instanceof Uint8Array ? protos.SignedProposal.decode(given) : given
     what = "Proposal"
     const proposal = protos.Proposal.decode(signed.proposalBytes)
     what = "Header"

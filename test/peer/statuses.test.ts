@@ -59,7 +59,7 @@ const endorser = (response: Partial<protos.Response>, changes: Partial<EndorserS
   })
   const ask = (channelId: string) => {
     const { signed } = proposal({ channelId, chaincode: "qscc", args: ["x"], signer: user })
-    return Effect.either(made.processProposal(signed, protos.SignedProposal.decode(signed)))
+    return Effect.either(made.processProposal(protos.SignedProposal.decode(signed)))
   }
   return { ask, refusals }
 }

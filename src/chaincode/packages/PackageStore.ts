@@ -266,26 +266,29 @@ class Store implements PackageStoreShape {
     )
   }
 
-  readonly checkInstantiationPolicy = (name: string, version: string, ledgerPolicy: Uint8Array) =>
-    Effect.suspend((): Effect.Effect<void, PackageMissing | PolicyMismatch> => {
-      const key = `${name}/${version}`
-      if (this.policies.has(key)) return this.compare(name, version, this.policies.get(key), ledgerPolicy)
-      return this.get(name, version).pipe(
-        Effect.mapError(
-          (error) =>
-            new PackageMissing({
-              name,
-              version,
-              reason: `cannot retrieve package for chaincode ${name}/${version}, error ${error.message}`
-            })
-        ),
-        Effect.flatMap((found) => {
-          const policy = found.instantiationPolicy
-          this.policies.set(key, policy === undefined ? undefined : Uint8Array.from(policy)) // not the whole package
-          return this.compare(name, version, policy, ledgerPolicy)
-        })
-      )
-    })
+  readonly checkInstantiationPolicy = (
+    name: string,
+    version: string,
+    ledgerPolicy: Uint8Array
+  ): Effect.Effect<void, PackageMissing | PolicyMismatch> => {
+    const key = `${name}/${version}`
+    if (this.policies.has(key)) return this.compare(name, version, this.policies.get(key), ledgerPolicy)
+    return this.get(name, version).pipe(
+      Effect.mapError(
+        (error) =>
+          new PackageMissing({
+            name,
+            version,
+            reason: `cannot retrieve package for chaincode ${name}/${version}, error ${error.message}`
+          })
+      ),
+      Effect.flatMap((found) => {
+        const policy = found.instantiationPolicy
+        this.policies.set(key, policy === undefined ? undefined : Uint8Array.from(policy)) // not the whole package
+        return this.compare(name, version, policy, ledgerPolicy)
+      })
+    )
+  }
 
   private compare(name: string, version: string, local: Uint8Array | undefined, ledger: Uint8Array) {
     return local === undefined || equalBytes(local, ledger) ? Effect.void : new PolicyMismatch({ name, version })

@@ -38,7 +38,8 @@ export interface OpenQuery {
 }
 
 export class TransactionContext {
-  private readonly queries = new Map<string, OpenQuery>()
+  /** Made with the first query: most transactions make none. */
+  private queries: Map<string, OpenQuery> | undefined
   /** Collections that the creator was found to be allowed to read. */
   readonly readableCollections = new Set<string>()
 
@@ -52,33 +53,35 @@ export class TransactionContext {
 
   openQuery(id: string, iterator: Results): OpenQuery {
     const query: OpenQuery = { iterator, pending: [], total: 0 }
+    this.queries ??= new Map()
     this.queries.set(id, query)
     return query
   }
 
   query(id: string): OpenQuery | undefined {
-    return this.queries.get(id)
+    return this.queries?.get(id)
   }
 
   closeQuery(id: string): void {
-    const query = this.queries.get(id)
+    const query = this.queries?.get(id)
     if (query === undefined) return
-    this.queries.delete(id)
+    this.queries?.delete(id)
     query.iterator.close()
   }
 
   /** Forgets a query whose iterator was closed by other means. */
   forgetQuery(id: string): void {
-    this.queries.delete(id)
+    this.queries?.delete(id)
   }
 
   closeQueries(): void {
+    if (this.queries === undefined) return
     for (const query of this.queries.values()) query.iterator.close()
     this.queries.clear()
   }
 
   get openQueries(): number {
-    return this.queries.size
+    return this.queries?.size ?? 0
   }
 }
 

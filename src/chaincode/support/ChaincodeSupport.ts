@@ -112,23 +112,22 @@ const resultOf = (
   txId: string,
   chaincode: string,
   answer: protos.ChaincodeMessage
-): Effect.Effect<ExecutionResult, ExecutionFailed> =>
-  Effect.suspend(() => {
-    const failed = (reason: string) => new ExecutionFailed({ txId, kind: "answer", reason })
-    if (answer.type === MessageType.error) {
-      return failed(`transaction returned with failure: ${Buffer.from(answer.payload).toString("utf8")}`)
-    }
-    if (answer.type !== MessageType.completed) {
-      return failed(`unexpected response type ${answer.type} for transaction ${txId}`)
-    }
-    try {
-      const event =
-        answer.chaincodeEvent === undefined ? undefined : { ...answer.chaincodeEvent, chaincodeId: chaincode, txId }
-      return Effect.succeed({ response: protos.Response.decode(answer.payload), event })
-    } catch (error) {
-      return failed(`failed to unmarshal response for transaction ${txId}: ${textOf(error)}`)
-    }
-  })
+): Effect.Effect<ExecutionResult, ExecutionFailed> => {
+  const failed = (reason: string) => new ExecutionFailed({ txId, kind: "answer", reason })
+  if (answer.type === MessageType.error) {
+    return failed(`transaction returned with failure: ${Buffer.from(answer.payload).toString("utf8")}`)
+  }
+  if (answer.type !== MessageType.completed) {
+    return failed(`unexpected response type ${answer.type} for transaction ${txId}`)
+  }
+  try {
+    const event =
+      answer.chaincodeEvent === undefined ? undefined : { ...answer.chaincodeEvent, chaincodeId: chaincode, txId }
+    return Effect.succeed({ response: protos.Response.decode(answer.payload), event })
+  } catch (error) {
+    return failed(`failed to unmarshal response for transaction ${txId}: ${textOf(error)}`)
+  }
+}
 
 /** Made with what the peer provides; serves until its scope closes. */
 export const make = (settings: ChaincodeSettings) =>
@@ -238,8 +237,11 @@ export const make = (settings: ChaincodeSettings) =>
     ): Effect.Effect<protos.ChaincodeMessage, ExecutionFailed> =>
       Effect.suspend(() => {
         const { name, version } = chaincode
-        const own = systemHandlers.get(canonicalName(name, version))
+        const key = canonicalName(name, version)
+        const own = systemHandlers.get(key)
         if (own !== undefined) return runSystem(own, params, MessageType.transaction, input.args)
+        const running = registry.handler(key)
+        if (running !== undefined) return run(running, params, MessageType.transaction, input)
         return launched(params.channelId, chaincode, params.simulator).pipe(
           Effect.mapError(({ reason }) => new ExecutionFailed({ txId: params.txId, kind: "launch", reason })),
           Effect.flatMap((handler) => run(handler, params, MessageType.transaction, input))
@@ -247,10 +249,10 @@ export const make = (settings: ChaincodeSettings) =>
       })
 
     const execute: ChaincodeSupportShape["execute"] = (params, chaincode, input) =>
-      invoke(params, chaincode, input).pipe(
-        Effect.mapError((error) => error.within(`failed to execute transaction ${params.txId}`)),
-        Effect.flatMap((answer) => resultOf(params.txId, chaincode.name, answer))
-      )
+      Effect.matchEffect(invoke(params, chaincode, input), {
+        onFailure: (error) => error.within(`failed to execute transaction ${params.txId}`),
+        onSuccess: (answer) => resultOf(params.txId, chaincode.name, answer)
+      })
 
     const executeLegacyInit: ChaincodeSupportShape["executeLegacyInit"] = (params, chaincode, spec) =>
       Effect.gen(function* () {

@@ -86,7 +86,7 @@ const emptyCursor: Cursor = { next: () => undefined, close: () => {} }
 
 /** A consistent view of the whole environment, not moved by later commits. Close it: it pins pages while open. */
 export class Snapshot {
-  private readonly open = new Set<Cursor>()
+  private open: Set<Cursor> | undefined
   private readonly options: { readonly transaction: lmdb.Transaction }
   private done = false
   /** lmdb's buffer for values, and all of it: the buffer's own length is that of the last value. */
@@ -154,7 +154,7 @@ export class Snapshot {
           const step = top.entries.next()
           if (step.done === true) {
             levels.pop()
-            if (levels.length === 0) this.open.delete(cursor)
+            if (levels.length === 0) this.open?.delete(cursor)
             continue
           }
           const stored = step.value.key
@@ -166,9 +166,10 @@ export class Snapshot {
       },
       close: () => {
         for (const { entries } of levels.splice(0)) entries.return?.()
-        this.open.delete(cursor)
+        this.open?.delete(cursor)
       }
     }
+    this.open ??= new Set()
     this.open.add(cursor)
     return cursor
   }
@@ -176,7 +177,7 @@ export class Snapshot {
   /** Ends the snapshot and its cursors; again is harmless. */
   close(): void {
     if (this.done) return
-    for (const cursor of [...this.open]) cursor.close()
+    if (this.open !== undefined) for (const cursor of [...this.open]) cursor.close()
     this.done = true
     this.options.transaction.done()
   }

@@ -12,24 +12,27 @@ export type Version = Pick<kv.Version, "blockNum" | "txNum">
 
 export type Metadata = ReadonlyMap<string, Uint8Array>
 
+/** By key; made with the first entry: most simulations fill two of the kinds below. */
+type Entries<V> = Map<string, V> | undefined
+
 interface HashedCollection {
-  readonly reads: Map<string, kv.KVReadHash>
-  readonly writes: Map<string, kv.KVWriteHash>
-  readonly metadataWrites: Map<string, kv.KVMetadataWriteHash>
+  reads: Entries<kv.KVReadHash>
+  writes: Entries<kv.KVWriteHash>
+  metadataWrites: Entries<kv.KVMetadataWriteHash>
 }
 
 interface PrivateCollection {
-  readonly writes: Map<string, kv.KVWrite>
-  readonly metadataWrites: Map<string, kv.KVMetadataWrite>
+  writes: Entries<kv.KVWrite>
+  metadataWrites: Entries<kv.KVMetadataWrite>
 }
 
 interface Namespace {
-  readonly reads: Map<string, kv.KVRead>
-  readonly writes: Map<string, kv.KVWrite>
-  readonly metadataWrites: Map<string, kv.KVMetadataWrite>
-  readonly ranges: Map<string, kv.RangeQueryInfo>
-  readonly hashed: Map<string, HashedCollection>
-  readonly private: Map<string, PrivateCollection>
+  reads: Entries<kv.KVRead>
+  writes: Entries<kv.KVWrite>
+  metadataWrites: Entries<kv.KVMetadataWrite>
+  ranges: Entries<kv.RangeQueryInfo>
+  hashed: Entries<HashedCollection>
+  private: Entries<PrivateCollection>
 }
 
 /** The outcome of a simulation. */
@@ -58,44 +61,56 @@ const getOrMake = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
 }
 
 /** Names in byte order with what they stand for. */
-const sorted = <V>(map: ReadonlyMap<string, V>): Array<readonly [string, V]> =>
-  [...map].sort(([a], [b]) => compareUtf8(a, b))
+const sorted = <V>(map: Entries<V>): Array<readonly [string, V]> => {
+  if (map === undefined) return []
+  const entries = [...map]
+  return entries.length < 2 ? entries : entries.sort(([a], [b]) => compareUtf8(a, b))
+}
 
-const values = <V>(map: ReadonlyMap<string, V>): Array<V> => sorted(map).map(([, value]) => value)
+const values = <V>(map: Entries<V>): Array<V> => sorted(map).map(([, value]) => value)
+
+const put = <V>(map: Entries<V>, key: string, value: V): Map<string, V> => (map ?? new Map<string, V>()).set(key, value)
 
 export class RWSetBuilder {
   private readonly namespaces = new Map<string, Namespace>()
 
   addRead(namespace: string, key: string, version: Version | undefined): void {
-    this.namespace(namespace).reads.set(key, kvrwset.KVRead.create({ key, version }))
+    const set = this.namespace(namespace)
+    set.reads = put(set.reads, key, kvrwset.KVRead.create({ key, version }))
   }
 
   addWrite(namespace: string, key: string, value: Uint8Array): void {
-    this.namespace(namespace).writes.set(key, writeOf(key, value))
+    const set = this.namespace(namespace)
+    set.writes = put(set.writes, key, writeOf(key, value))
   }
 
   /** Replaces all metadata of a key; none deletes it. */
   addMetadataWrite(namespace: string, key: string, metadata: Metadata): void {
     const entries = entriesOf(metadata)
-    this.namespace(namespace).metadataWrites.set(key, kvrwset.KVMetadataWrite.create({ key, entries }))
+    const set = this.namespace(namespace)
+    set.metadataWrites = put(set.metadataWrites, key, kvrwset.KVMetadataWrite.create({ key, entries }))
   }
 
   /** A range query, in the order in which iterators were made; one like an earlier one is left out (rule 39). */
   addRange(namespace: string, info: kv.RangeQueryInfo): void {
     const id = `${info.startKey.length}:${info.startKey}${info.itrExhausted ? "+" : "-"}${info.endKey}`
-    const { ranges } = this.namespace(namespace)
-    if (!ranges.has(id)) ranges.set(id, info)
+    const set = this.namespace(namespace)
+    if (set.ranges?.has(id) !== true) set.ranges = put(set.ranges, id, info)
   }
 
   addHashedRead(namespace: string, collection: string, key: string, version: Version | undefined): void {
     const keyHash = sha256(utf8(key))
-    this.hashed(namespace, collection).reads.set(key, kvrwset.KVReadHash.create({ keyHash, version }))
+    const hashed = this.hashed(namespace, collection)
+    hashed.reads = put(hashed.reads, key, kvrwset.KVReadHash.create({ keyHash, version }))
   }
 
   addPrivateWrite(namespace: string, collection: string, key: string, value: Uint8Array): void {
     const write = writeOf(key, value)
-    this.private(namespace, collection).writes.set(key, write)
-    this.hashed(namespace, collection).writes.set(
+    const secret = this.private(namespace, collection)
+    const hashed = this.hashed(namespace, collection)
+    secret.writes = put(secret.writes, key, write)
+    hashed.writes = put(
+      hashed.writes,
       key,
       kvrwset.KVWriteHash.create({
         keyHash: sha256(utf8(key)),
@@ -107,8 +122,11 @@ export class RWSetBuilder {
 
   /** The private set names the key only: its version must move with the metadata's (rule 29). */
   addPrivateMetadataWrite(namespace: string, collection: string, key: string, metadata: Metadata): void {
-    this.private(namespace, collection).metadataWrites.set(key, kvrwset.KVMetadataWrite.create({ key }))
-    this.hashed(namespace, collection).metadataWrites.set(
+    const secret = this.private(namespace, collection)
+    const hashed = this.hashed(namespace, collection)
+    secret.metadataWrites = put(secret.metadataWrites, key, kvrwset.KVMetadataWrite.create({ key }))
+    hashed.metadataWrites = put(
+      hashed.metadataWrites,
       key,
       kvrwset.KVMetadataWriteHash.create({ keyHash: sha256(utf8(key)), entries: entriesOf(metadata) })
     )
@@ -119,7 +137,7 @@ export class RWSetBuilder {
     const namespaces = sorted(this.namespaces)
     const privateHashes = new Map<PrivateCollection, Uint8Array>()
     const nsPvtRwset = namespaces.flatMap(([namespace, set]) => {
-      if (set.private.size === 0) return []
+      if (set.private === undefined) return []
       const collectionPvtRwset = sorted(set.private).map(([collectionName, collection]) => {
         const bytes = kvrwset.KVRWSet.encode({
           writes: values(collection.writes),
@@ -134,12 +152,12 @@ export class RWSetBuilder {
       namespace,
       rwset: kvrwset.KVRWSet.encode({
         reads: values(set.reads),
-        rangeQueriesInfo: [...set.ranges.values()],
+        rangeQueriesInfo: set.ranges === undefined ? [] : [...set.ranges.values()],
         writes: values(set.writes),
         metadataWrites: values(set.metadataWrites)
       }),
       collectionHashedRwset: sorted(set.hashed).map(([collectionName, collection]) => {
-        const secret = set.private.get(collectionName)
+        const secret = set.private?.get(collectionName)
         return {
           collectionName,
           hashedRwset: kvrwset.HashedRWSet.encode({
@@ -159,27 +177,24 @@ export class RWSetBuilder {
 
   private namespace(name: string): Namespace {
     return getOrMake(this.namespaces, name, () => ({
-      reads: new Map(),
-      writes: new Map(),
-      metadataWrites: new Map(),
-      ranges: new Map(),
-      hashed: new Map(),
-      private: new Map()
+      reads: undefined,
+      writes: undefined,
+      metadataWrites: undefined,
+      ranges: undefined,
+      hashed: undefined,
+      private: undefined
     }))
   }
 
   private hashed(namespace: string, collection: string): HashedCollection {
-    return getOrMake(this.namespace(namespace).hashed, collection, () => ({
-      reads: new Map(),
-      writes: new Map(),
-      metadataWrites: new Map()
-    }))
+    const set = this.namespace(namespace)
+    set.hashed ??= new Map()
+    return getOrMake(set.hashed, collection, () => ({ reads: undefined, writes: undefined, metadataWrites: undefined }))
   }
 
   private private(namespace: string, collection: string): PrivateCollection {
-    return getOrMake(this.namespace(namespace).private, collection, () => ({
-      writes: new Map(),
-      metadataWrites: new Map()
-    }))
+    const set = this.namespace(namespace)
+    set.private ??= new Map()
+    return getOrMake(set.private, collection, () => ({ writes: undefined, metadataWrites: undefined }))
   }
 }

@@ -25,7 +25,7 @@ export class QueryExecutor {
   /** Range scans in the order they were begun, for the read-write set. */
   protected readonly ranges: Array<RangeIterator> = []
   /** Collections by chaincode, looked up once: the look-up is a recorded read (rule 26b). */
-  private readonly collections = new Map<string, ReadonlySet<string>>()
+  private collections: Map<string, ReadonlySet<string>> | undefined
 
   /** `recorder` is the simulator's; reads of a mere query executor leave no trace. */
   constructor(
@@ -128,9 +128,10 @@ export class QueryExecutor {
 
   /** Refuses collections that the chaincode's definition does not have; reads the definition through this executor. */
   protected checkCollection(namespace: string, collection: string): void {
-    let known = this.collections.get(namespace)
+    let known = this.collections?.get(namespace)
     if (known === undefined) {
       known = this.lookUpCollections(namespace)
+      this.collections ??= new Map()
       this.collections.set(namespace, known)
     }
     if (!known.has(collection)) throw new CollectionUnknown({ namespace, collection })

@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { andThen, isSuccess } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
 import { annotate, span } from "../../runtime/span.js"
 import { type CheckedProposal, openProposal } from "../../validation/index.js"
@@ -18,14 +19,8 @@ import { ERROR_THRESHOLD, type SimulatedProposal, simulate } from "./simulate.js
 import type { EndorserSupport } from "./support.js"
 
 export interface EndorserShape {
-  /**
-   * In: `protos.SignedProposal` in its bytes and decoded. Out: `protos.ProposalResponse` bytes of any status. Fails only
-   * with what the client sees as a gRPC error.
-   */
-  readonly processProposal: (
-    bytes: Uint8Array,
-    signed: protos.SignedProposal
-  ) => Effect.Effect<Uint8Array, ProposalRejected>
+  /** Out: `protos.ProposalResponse` bytes of any status. Fails only with what the client sees as a gRPC error. */
+  readonly processProposal: (signed: protos.SignedProposal) => Effect.Effect<Uint8Array, ProposalRejected>
 }
 
 export class Endorser extends Context.Tag("peer/endorser/Endorser")<Endorser, EndorserShape>() {}
@@ -50,8 +45,8 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
   const { metrics } = support
 
   /** Notes what a filter said. */
-  const filtered = (bytes: Uint8Array, reason: string): void => {
-    const opened = openProposal(bytes)
+  const filtered = (signed: protos.SignedProposal, reason: string): void => {
+    const opened = openProposal(signed)
     if (Either.isLeft(opened)) return
     const { channelId } = opened.right.channelHeader
     const msps = channelId === "" ? support.localMsp : support.channel(channelId)?.bundle().mspManager
@@ -70,23 +65,18 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
     checked: CheckedProposal,
     simulated: SimulatedProposal,
     chaincodeId: protos.ChaincodeID
-  ): Effect.Effect<Uint8Array, EndorsementFailed> =>
-    Effect.try({
-      try: () =>
-        responsePayload({
-          header: checked.header,
-          payload: checked.proposal.payload,
-          response: simulated.response,
-          results: simulated.results,
-          event: simulated.event,
-          chaincodeId
-        }),
-      catch: (cause) =>
-        new EndorsementFailed({
-          reason: `failed assembling proposal response payload: ${cause instanceof Error ? cause.message : String(cause)}`,
-          cause
-        })
-    })
+  ): Effect.Effect<Uint8Array, EndorsementFailed> => {
+    const { header, proposal } = checked
+    const { event, response, results } = simulated
+    try {
+      return Effect.succeed(
+        responsePayload({ header, payload: proposal.payload, response, results, event, chaincodeId })
+      )
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      return new EndorsementFailed({ reason: `failed assembling proposal response payload: ${reason}`, cause })
+    }
+  }
 
   /** Rules 16 and 17. */
   const endorse = (checked: CheckedProposal, simulated: SimulatedProposal, version: string): Effect.Effect<Outcome> => {
@@ -106,79 +96,90 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
       return Effect.succeed({ answer: protos.ProposalResponse.encode({ response }), success: false, version })
     }
     const plugin = simulated.definition === undefined ? "escc" : simulated.definition.escc
-    return payloadOf(checked, simulated, { ...checked.chaincodeId, version }).pipe(
-      Effect.flatMap((payload) => support.plugins.endorse(plugin, channelId, payload, checked.signed)),
-      Effect.map(({ endorsement, payload }) => {
-        metrics.successful()
-        const answer = protos.ProposalResponse.encode({ version: 1, response, payload, endorsement })
-        return { answer, success: true, version }
-      }),
-      Effect.catchAll((error) => {
-        failedAs(false)
-        refused(checked, error.message)
-        return Effect.as(log.warning(`Endorsement with plugin ${plugin} failed: ${error.message}`), {
-          answer: ofStatus500(error.message),
-          success: false,
-          version
-        })
-      })
+    const endorsed = andThen(payloadOf(checked, simulated, { ...checked.chaincodeId, version }), (payload) =>
+      support.plugins.endorse(plugin, channelId, payload, checked.signed)
     )
+    const signed = andThen(endorsed, ({ endorsement, payload }): Effect.Effect<Outcome, EndorsementFailed> => {
+      metrics.successful()
+      const answer = protos.ProposalResponse.encode({ version: 1, response, payload, endorsement })
+      return Effect.succeed({ answer, success: true, version })
+    })
+    if (isSuccess(signed)) return signed
+    return Effect.catchAll(signed, (error) => {
+      failedAs(false)
+      refused(checked, error.message)
+      return Effect.as(log.warning(`Endorsement with plugin ${plugin} failed: ${error.message}`), {
+        answer: ofStatus500(error.message),
+        success: false,
+        version
+      })
+    })
   }
 
   const answer = ({ channel, checked }: AdmittedProposal): Effect.Effect<Outcome> => {
     const { name, version } = checked.chaincodeId
-    return simulate(support, checked, channel).pipe(
-      Effect.flatMap((simulated): Effect.Effect<Outcome, EndorsementFailed> => {
-        const { response } = simulated
-        if (response.status >= ERROR) {
-          refused(checked, `chaincode answered with status ${response.status}: ${response.message}`)
-          // the chaincode's id as the client sent it: it gets its version only when it is endorsed
-          return payloadOf(checked, simulated, checked.chaincodeId).pipe(
-            Effect.tap(() =>
-              log.error(
-                `[${checked.channelHeader.channelId}][${checked.channelHeader.txId.slice(0, 8)}] simulateProposal() resulted in chaincode name:"${name}"  response status ${response.status} for txid: ${checked.channelHeader.txId}`
-              )
+    const done = (simulated: SimulatedProposal): Effect.Effect<Outcome, EndorsementFailed> => {
+      const { response } = simulated
+      if (response.status >= ERROR) {
+        refused(checked, `chaincode answered with status ${response.status}: ${response.message}`)
+        // the chaincode's id as the client sent it: it gets its version only when it is endorsed
+        return andThen(payloadOf(checked, simulated, checked.chaincodeId), (payload) =>
+          Effect.as(
+            log.error(
+              `[${checked.channelHeader.channelId}][${checked.channelHeader.txId.slice(0, 8)}] simulateProposal() resulted in chaincode name:"${name}"  response status ${response.status} for txid: ${checked.channelHeader.txId}`
             ),
-            Effect.map((payload) => ({
-              answer: protos.ProposalResponse.encode({ response, payload }),
-              success: false,
-              version
-            }))
+            { answer: protos.ProposalResponse.encode({ response, payload }), success: false, version }
           )
-        }
-        if (channel === undefined) {
-          metrics.successful()
-          return Effect.succeed({ answer: protos.ProposalResponse.encode({ response }), success: true, version })
-        }
-        return endorse(checked, simulated, simulated.definition?.version ?? support.systemVersion)
-      }),
-      Effect.catchAll((error) => {
-        refused(checked, error.message)
-        return Effect.succeed({ answer: ofStatus500(error.message), success: false, version })
+        )
+      }
+      if (channel === undefined) {
+        metrics.successful()
+        return Effect.succeed({ answer: protos.ProposalResponse.encode({ response }), success: true, version })
+      }
+      return endorse(checked, simulated, simulated.definition?.version ?? support.systemVersion)
+    }
+    return Effect.catchAll(Effect.flatMap(simulate(support, checked, channel), done), (error) => {
+      refused(checked, error.message)
+      return Effect.succeed({ answer: ofStatus500(error.message), success: false, version })
+    })
+  }
+
+  /** Rules 1 and 2: every filter from that one on. */
+  const admit = (signed: protos.SignedProposal, from = 0): Effect.Effect<void, ProposalRejected> => {
+    for (const [index, filter] of support.filters.entries()) {
+      if (index < from) continue
+      const passed = filter.check(signed)
+      if (isSuccess(passed)) continue
+      return Effect.matchEffect(passed, {
+        onFailure: (rejected) => {
+          filtered(signed, rejected.message)
+          return rejected
+        },
+        onSuccess: () => admit(signed, index + 1)
       })
-    )
+    }
+    return Effect.void
+  }
+
+  const process = (signed: protos.SignedProposal): Effect.Effect<Uint8Array, ProposalRejected> => {
+    metrics.received()
+    const started = performance.now()
+    return andThen(preprocess(support, signed), (admitted) => {
+      const { chaincodeId, channelHeader: header } = admitted.checked
+      const outcome = Effect.map(answer(admitted), ({ answer: bytes, success, version }) => {
+        const seconds = (performance.now() - started) / 1000
+        metrics.duration(header.channelId, `${chaincodeId.name}:${version}`, success, seconds)
+        return bytes
+      })
+      return Effect.zipRight(
+        annotate(() => ({ channel: header.channelId, transaction: header.txId })),
+        outcome
+      )
+    })
   }
 
   return {
-    processProposal: (bytes, signed) =>
-      Effect.gen(function* () {
-        for (const filter of support.filters)
-          yield* Effect.tapError(filter.check(signed), ({ message }) => Effect.sync(() => filtered(bytes, message)))
-        metrics.received()
-        const started = performance.now()
-        const admitted = yield* preprocess(support, bytes)
-        const { channelHeader: header } = admitted.checked
-        yield* annotate(() => ({ channel: header.channelId, transaction: header.txId }))
-        const { answer: bytesOut, success, version } = yield* answer(admitted)
-        const { chaincodeId } = admitted.checked
-        metrics.duration
-          .with({
-            channel: header.channelId,
-            chaincode: `${chaincodeId.name}:${version}`,
-            success: String(success)
-          })
-          .observe((performance.now() - started) / 1000)
-        return bytesOut
-      }).pipe(span("Endorser.ProcessProposal"))
+    processProposal: (signed) =>
+      Effect.suspend(() => andThen(admit(signed), () => process(signed))).pipe(span("Endorser.ProcessProposal"))
   }
 }

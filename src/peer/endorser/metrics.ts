@@ -17,16 +17,27 @@ export const declareEndorserMetrics = (metrics: MetricsShape) => {
     name: "proposal_validation_failures",
     help: "Proposals that failed the first checks."
   })
+  const duration = metrics.histogram({
+    ...endorser,
+    name: "proposal_duration",
+    help: "Time to answer a proposal.",
+    labelNames: [...target, "success"] as const
+  })
+  // a series is shown from its first use on, so that these show nothing yet
+  const series = { received: received.with({}), successful: successful.with({}), invalid: validationFailed.with({}) }
+  // the last one used: one chaincode is often called many times
+  let latest = { channel: "", chaincode: "", success: false, observe: (_: number): void => {} }
   return {
-    received: () => received.with({}).add(1),
-    successful: () => successful.with({}).add(1),
-    validationFailed: () => validationFailed.with({}).add(1),
-    duration: metrics.histogram({
-      ...endorser,
-      name: "proposal_duration",
-      help: "Time to answer a proposal.",
-      labelNames: [...target, "success"] as const
-    }),
+    received: () => series.received.add(1),
+    successful: () => series.successful.add(1),
+    validationFailed: () => series.invalid.add(1),
+    duration: (channel: string, chaincode: string, success: boolean, seconds: number): void => {
+      if (latest.channel !== channel || latest.chaincode !== chaincode || latest.success !== success) {
+        const { observe } = duration.with({ channel, chaincode, success: String(success) })
+        latest = { channel, chaincode, success, observe }
+      }
+      latest.observe(seconds)
+    },
     aclFailed: metrics.counter({
       ...endorser,
       name: "proposal_acl_failures",

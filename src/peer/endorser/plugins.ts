@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Signer } from "../../msp/index.js"
+import { isSuccess } from "../../runtime/eager.js"
 import { protos } from "../../wire/index.js"
 import { concatBytes } from "../../wire/protoutil.js"
 import { EndorsementFailed } from "../errors.js"
@@ -25,18 +26,18 @@ export interface EndorsementPlugin {
 /** Makes the plugin of a channel. */
 export type EndorsementPluginFactory = (channel: string) => EndorsementPlugin
 
-/** Signs payload and own identity, joined, with the peer's key. In line: a hop to the thread pool costs more. */
+/** Signs payload and own identity, joined, with the peer's key. In line, when called: a hop to the thread pool costs more. */
 export const defaultEndorsement =
   (signer: Signer): EndorsementPluginFactory =>
   () => ({
     endorse: (payload) =>
-      Effect.sync(() => ({
+      Effect.succeed({
         endorsement: protos.Endorsement.create({
           endorser: signer.serialized,
           signature: signer.sign(concatBytes(payload, signer.serialized))
         }),
         payload
-      }))
+      })
   })
 
 /** The node's endorsement plugins. */
@@ -57,10 +58,10 @@ export class PluginEndorser {
       return new EndorsementFailed({
         reason: `plugin with name ${plugin} could not be used: plugin with name ${plugin} wasn't found`
       })
-    return Effect.mapError(
-      instance.endorse(payload, signed),
-      (cause) => new EndorsementFailed({ reason: cause.message, cause })
-    )
+    const endorsed = instance.endorse(payload, signed)
+    return isSuccess(endorsed)
+      ? endorsed
+      : Effect.mapError(endorsed, (cause) => new EndorsementFailed({ reason: cause.message, cause }))
   }
 
   private instance(plugin: string, channel: string): EndorsementPlugin | undefined {

@@ -14,6 +14,7 @@ import {
   openProposal,
   type RefusalCheck
 } from "../../validation/index.js"
+import type { protos } from "../../wire/index.js"
 import { toHex } from "../../wire/protoutil.js"
 import { ProposalRejected } from "../errors.js"
 import { proposalRefusal } from "../refusals/index.js"
@@ -57,72 +58,66 @@ const verifiedBefore =
   (identity, otherData, otherSignature) =>
     (otherData === data && otherSignature === signature) || identity.verify(otherData, otherSignature)
 
-/** In: the call's bytes. Out: the proposal with what was learnt about it. */
+/** In: the call. Out: the proposal with what was learnt about it. Looks at once, not when the effect is run. */
 export const preprocess = (
   support: EndorserSupport,
-  bytes: Uint8Array
-): Effect.Effect<AdmittedProposal, ProposalRejected> =>
-  Effect.suspend(() => {
-    const { metrics } = support
-    const invalid = (reason: string, cause?: unknown) => {
-      metrics.validationFailed()
-      return reject(reason, cause)
-    }
-    const opened = openProposal(bytes)
-    if (Either.isLeft(opened)) return invalid(opened.left.message)
-    const { channelHeader, creator } = opened.right
-    const { channelId, txId } = channelHeader
-    const channel = channelId === "" ? undefined : support.channel(channelId)
-    const msps = channelId === "" ? support.localMsp : channel?.bundle().mspManager
-    const refuse = (check: RefusalCheck, why: string, explanation?: PolicyExplanation) =>
-      support.refused(proposalRefusal(opened.right, msps, check, why, explanation))
-    const fault = signatureFault(msps, creator)
-    if (fault !== undefined) {
-      refuse("creator", fault.reason)
-      const denied = accessDenied(channelId, creator.creator)
-      return Effect.zipRight(
-        log.warning(`${denied.message}: ${fault.reason}`, { channel: channelId, txID: txId }),
-        invalid(denied.message, fault.cause)
-      )
-    }
-    const checked = checkProposal(opened.right)
-    if (Either.isLeft(checked)) {
-      refuse("form", checked.left.message)
-      return invalid(checked.left.message)
-    }
-    const { name, version } = checked.right.chaincodeId
-    if (isSystem(name) && !isInvokableExternal(name)) {
-      refuse("chaincode", `chaincode ${name} cannot be invoked through a proposal`)
-      return Effect.zipRight(
-        log.error(`an attempt was made to invoke system chaincode ${name}`, { channel: channelId, txID: txId }),
-        reject(`chaincode ${name} cannot be invoked through a proposal`)
-      )
-    }
-    const admitted = Effect.succeed({ checked: checked.right, channel })
-    if (channel === undefined) return admitted
+  signed: protos.SignedProposal
+): Effect.Effect<AdmittedProposal, ProposalRejected> => {
+  const { metrics } = support
+  const invalid = (reason: string, cause?: unknown) => {
+    metrics.validationFailed()
+    return reject(reason, cause)
+  }
+  const opened = openProposal(signed)
+  if (Either.isLeft(opened)) return invalid(opened.left.message)
+  const { channelHeader, creator } = opened.right
+  const { channelId, txId } = channelHeader
+  const channel = channelId === "" ? undefined : support.channel(channelId)
+  const msps = channelId === "" ? support.localMsp : channel?.bundle().mspManager
+  const refuse = (check: RefusalCheck, why: string, explanation?: PolicyExplanation) =>
+    support.refused(proposalRefusal(opened.right, msps, check, why, explanation))
+  const fault = signatureFault(msps, creator)
+  if (fault !== undefined) {
+    refuse("creator", fault.reason)
+    const denied = accessDenied(channelId, creator.creator)
+    return Effect.zipRight(
+      log.warning(`${denied.message}: ${fault.reason}`, { channel: channelId, txID: txId }),
+      invalid(denied.message, fault.cause)
+    )
+  }
+  const checked = checkProposal(opened.right)
+  if (Either.isLeft(checked)) {
+    refuse("form", checked.left.message)
+    return invalid(checked.left.message)
+  }
+  const { name, version } = checked.right.chaincodeId
+  if (isSystem(name) && !isInvokableExternal(name)) {
+    refuse("chaincode", `chaincode ${name} cannot be invoked through a proposal`)
+    return Effect.zipRight(
+      log.error(`an attempt was made to invoke system chaincode ${name}`, { channel: channelId, txID: txId }),
+      reject(`chaincode ${name} cannot be invoked through a proposal`)
+    )
+  }
+  const admitted = Effect.succeed({ checked: checked.right, channel })
+  if (channel === undefined) return admitted
 
-    const labels = { channel: channelId, chaincode: `${name}:${version}` }
-    if (channel.hasTransaction(txId)) {
-      metrics.duplicate.with(labels).add(1)
-      refuse("duplicate", "a transaction with this id is committed")
-      return reject(`duplicate transaction found [${txId}]. Creator [${toHex(creator.creator)}]`)
-    }
-    if (!isSystem(name)) {
-      const caller = { data: creator.data, identity: creator.creator, signature: creator.signature }
-      const verdict = support.acl.check(
-        "peer/Propose",
-        channelId,
-        caller,
-        verifiedBefore(caller.data, caller.signature)
+  const labels = { channel: channelId, chaincode: `${name}:${version}` }
+  if (channel.hasTransaction(txId)) {
+    metrics.duplicate.with(labels).add(1)
+    refuse("duplicate", "a transaction with this id is committed")
+    return reject(`duplicate transaction found [${txId}]. Creator [${toHex(creator.creator)}]`)
+  }
+  if (!isSystem(name)) {
+    const caller = { data: creator.data, identity: creator.creator, signature: creator.signature }
+    const verdict = support.acl.check("peer/Propose", channelId, caller, verifiedBefore(caller.data, caller.signature))
+    if (Either.isLeft(verdict)) {
+      metrics.aclFailed.with(labels).add(1)
+      refuse("access", verdict.left.message, support.acl.explain("peer/Propose", channelId, caller))
+      return Effect.zipRight(
+        log.warning(verdict.left.message, { channel: channelId, txID: txId }),
+        reject(verdict.left.message, verdict.left)
       )
-      if (Either.isLeft(verdict)) {
-        metrics.aclFailed.with(labels).add(1)
-        refuse("access", verdict.left.message, support.acl.explain("peer/Propose", channelId, caller))
-        return Effect.zipRight(
-          log.warning(verdict.left.message, { channel: channelId, txID: txId }),
-          reject(verdict.left.message, verdict.left)
-        )
-      }
     }
-    return admitted
-  })
+  }
+  return admitted
+}

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { chaincodeTypeName, validateDeploymentSpec } from "../../chaincode/packages/platforms.js"
 import type { ExecutionResult } from "../../chaincode/support/ChaincodeSupport.js"
+import { andThen, isSuccess } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
 import type { CheckedProposal } from "../../validation/index.js"
 import { type ccprovider, protos } from "../../wire/index.js"
@@ -18,6 +19,7 @@ import { assemblePrivateData } from "./privateData.js"
 import type { EndorserChannel, EndorserSupport, Simulator } from "./support.js"
 
 const log = Log.module("endorser", "callChaincode")
+const simulateLog = log.at("SimulateProposal")
 
 export interface SimulatedProposal extends ExecutionResult {
   /** The chaincode's definition on the channel; undefined for system chaincodes. */
@@ -105,10 +107,12 @@ const call = (
   input: protos.ChaincodeInput
 ): Result<ExecutionResult> =>
   Effect.flatMap(log.sync, (lines) => {
-    const at = `[${params.channelId}][${params.txId.slice(0, 8)}]`
-    lines.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
+    const tells = lines.enabled("info")
+    const at = tells ? `[${params.channelId}][${params.txId.slice(0, 8)}]` : ""
+    if (tells) lines.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
     const started = performance.now()
     const left = (): void => {
+      if (!tells) return
       lines.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${Math.round(performance.now() - started)}ms)`)
     }
     return Effect.matchEffect(support.chaincode.execute(params, chaincode, input), {
@@ -136,108 +140,114 @@ const collect = (
   txId: string,
   chaincode: string,
   simulator: Simulator
-): Result<Uint8Array> =>
-  Effect.gen(function* () {
-    const results = yield* Effect.try({
-      try: () => simulator.getTxSimulationResults(),
-      catch: (error) => failed(textOf(error), error)
-    })
-    if (results.private !== undefined) {
-      if (chaincode === "lscc") return yield* failed("Private data is forbidden to be used in instantiate")
-      const assembled = assemblePrivateData(
-        results.private,
-        (namespace, key) => simulator.getState(namespace, key),
-        channel.height()
-      )
-      simulator.done()
-      if (Either.isLeft(assembled)) return yield* failed(`failed to obtain collections config: ${assembled.left}`)
-      const { right: data } = assembled
-      yield* Effect.mapError(support.distributePrivateData(channelId, txId, data, data.endorsedAt), (error) =>
-        failed(error.message, error)
-      )
-    }
+): Result<Uint8Array> => {
+  let results: ReturnType<Simulator["getTxSimulationResults"]>
+  try {
+    results = simulator.getTxSimulationResults()
+  } catch (error) {
+    return failed(textOf(error), error)
+  }
+  if (results.private === undefined) {
     simulator.done()
-    return results.public
+    return Effect.succeed(results.public)
+  }
+  if (chaincode === "lscc") return failed("Private data is forbidden to be used in instantiate")
+  const assembled = assemblePrivateData(
+    results.private,
+    (namespace, key) => simulator.getState(namespace, key),
+    channel.height()
+  )
+  simulator.done()
+  if (Either.isLeft(assembled)) return failed(`failed to obtain collections config: ${assembled.left}`)
+  const { right: data } = assembled
+  return Effect.mapBoth(support.distributePrivateData(channelId, txId, data, data.endorsedAt), {
+    onFailure: (error) => failed(error.message, error),
+    onSuccess: () => results.public
   })
+}
 
 /** The chaincode's definition on the channel, whose instantiation policy is the installed package's. */
 const definitionOf = (
   support: EndorserSupport,
   name: string,
   simulator: Simulator | undefined
-): Result<ccprovider.ChaincodeData | undefined> =>
-  isSystem(name)
-    ? Effect.succeed(undefined)
-    : Effect.matchEffect(support.definitions.definition(name, simulator), {
-        onFailure: (error) =>
-          failed(
-            `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
-            error
-          ),
-        onSuccess: (definition) =>
-          Effect.matchEffect(
-            support.packages.checkInstantiationPolicy(name, definition.version, definition.instantiationPolicy),
-            {
-              onFailure: (error) => failed(error.message, error),
-              onSuccess: () => Effect.succeed(definition)
-            }
-          )
-      })
+): Result<ccprovider.ChaincodeData | undefined> => {
+  if (isSystem(name)) return Effect.succeed(undefined)
+  const found = support.definitions.definition(name, simulator)
+  const definition: Result<ccprovider.ChaincodeData> = isSuccess(found)
+    ? found
+    : Effect.mapError(found, (error) =>
+        failed(
+          `make sure the chaincode ${name} has been successfully instantiated and try again: ${error.message}`,
+          error
+        )
+      )
+  return andThen(definition, (known) => {
+    const checked = support.packages.checkInstantiationPolicy(name, known.version, known.instantiationPolicy)
+    return isSuccess(checked)
+      ? Effect.succeed(known)
+      : Effect.mapBoth(checked, { onFailure: (error) => failed(error.message, error), onSuccess: () => known })
+  })
+}
+
+const noHistory: Result<undefined> = Effect.succeed(undefined)
 
 const run = (
   support: EndorserSupport,
   checked: CheckedProposal,
   channel: EndorserChannel | undefined,
   simulator: Simulator | undefined
-): Result<SimulatedProposal> =>
-  Effect.gen(function* () {
-    const { channelId, txId } = checked.channelHeader
-    const { name } = checked.chaincodeId
-    const history =
-      channel === undefined || simulator === undefined
-        ? undefined
-        : yield* Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
+): Result<SimulatedProposal> => {
+  const { channelId, txId } = checked.channelHeader
+  const { name } = checked.chaincodeId
+  const history: Result<TxParams["history"]> =
+    channel === undefined || simulator === undefined
+      ? noHistory
+      : Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
+  return andThen(history, (history) => {
     const input = inputOf(checked)
-    if (Either.isLeft(input)) return yield* input.left
-    const definition = yield* definitionOf(support, name, simulator)
-    let decorations: TxParams["decorations"]
-    try {
-      decorations = decorate(support.decorators, checked.proposal)
-    } catch (error) {
-      return yield* failed(textOf(error), error)
-    }
-    const params: TxParams = {
-      txId,
-      channelId,
-      signedProposal: checked.signed,
-      proposal: checked.proposal,
-      simulator,
-      history,
-      decorations
-    }
-    const version = definition?.version ?? support.systemVersion
-    const result = yield* Effect.tapError(call(support, params, { name, version }, input.right), (error) =>
-      log
-        .at("SimulateProposal")
-        .error(
-          `[${channelId}][${txId.slice(0, 8)}] failed to invoke chaincode name:"${name}" , error: ${error.message}`
-        )
-    )
-    const results =
-      channel === undefined || simulator === undefined
-        ? undefined
-        : yield* collect(support, channelId, channel, txId, name, simulator)
-    return { ...result, definition, results }
+    if (Either.isLeft(input)) return input.left
+    return andThen(definitionOf(support, name, simulator), (definition) => {
+      let decorations: TxParams["decorations"]
+      try {
+        decorations = decorate(support.decorators, checked.proposal)
+      } catch (error) {
+        return failed(textOf(error), error)
+      }
+      const { proposal, signed: signedProposal } = checked
+      const params: TxParams = { txId, channelId, signedProposal, proposal, simulator, history, decorations }
+      const version = definition?.version ?? support.systemVersion
+      return Effect.matchEffect(call(support, params, { name, version }, input.right), {
+        onFailure: (error) =>
+          Effect.zipRight(
+            simulateLog.error(
+              `[${channelId}][${txId.slice(0, 8)}] failed to invoke chaincode name:"${name}" , error: ${error.message}`
+            ),
+            error
+          ),
+        onSuccess: ({ event, response }): Result<SimulatedProposal> => {
+          if (channel === undefined || simulator === undefined)
+            return Effect.succeed({ response, event, definition, results: undefined })
+          return andThen(collect(support, channelId, channel, txId, name, simulator), (results) =>
+            Effect.succeed({ response, event, definition, results })
+          )
+        }
+      })
+    })
   })
+}
 
-/** Rules 7 to 12. The simulator holds a snapshot: it is let go however the call ends. */
+/**
+ * Rules 7 to 12. The simulator holds a snapshot: it is let go however the call ends. One step follows the other at once
+ * where nothing has to be waited for.
+ */
 export const simulate = (
   support: EndorserSupport,
   checked: CheckedProposal,
   channel: EndorserChannel | undefined
 ): Result<SimulatedProposal> =>
   channel === undefined || withoutSimulator.has(checked.chaincodeId.name)
-    ? run(support, checked, channel, undefined)
+    ? Effect.suspend(() => run(support, checked, channel, undefined))
     : Effect.acquireUseRelease(
         Effect.mapError(channel.newTxSimulator(checked.channelHeader.txId), (error) => failed(error.message, error)),
         (simulator) => run(support, checked, channel, simulator),

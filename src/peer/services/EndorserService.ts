@@ -12,11 +12,13 @@ export const layer: Layer.Layer<never, ServiceRefused, Endorser | GrpcServer> = 
     const server = yield* GrpcServer
     const { processProposal } = yield* Endorser
     yield* server.addService(services.Endorser, {
-      ProcessProposal: (request) =>
-        Effect.flatMap(
-          Effect.try({ try: () => protos.SignedProposal.decode(request), catch: unreadableRequest }),
-          (signed) => processProposal(request, signed)
-        )
+      ProcessProposal: (request) => {
+        try {
+          return processProposal(protos.SignedProposal.decode(request))
+        } catch (error) {
+          return unreadableRequest(error)
+        }
+      }
     })
   })
 )

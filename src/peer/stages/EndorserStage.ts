@@ -60,11 +60,17 @@ const endorser = Layer.effect(
     const handlers = yield* Handlers
     const rebuild = yield* LedgerRebuild
     const { version } = yield* context.SystemChaincodes
+    const seen = new Map<string, { readonly channel: PeerChannel; readonly view: EndorserChannel }>()
     return makeEndorser({
       localMsp: msp,
       channel: (channelId) => {
         const channel = get(channelId)
-        return channel === undefined ? undefined : channelOf(channel, enableHistoryDatabase)
+        if (channel === undefined) return undefined
+        const known = seen.get(channelId)
+        if (known?.channel === channel) return known.view
+        const view = channelOf(channel, enableHistoryDatabase)
+        seen.set(channelId, { channel, view })
+        return view
       },
       acl: yield* Acl,
       chaincode: yield* ChaincodeSupport,

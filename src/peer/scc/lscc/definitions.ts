@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { ChaincodeDefinitions, StateReader } from "../../../chaincode/context.js"
 import type { PackageStoreShape } from "../../../chaincode/packages/PackageStore.js"
+import { andThen } from "../../../runtime/eager.js"
 import { ccprovider } from "../../../wire/index.js"
 import { codeOf } from "./support.js"
 
@@ -19,29 +20,33 @@ export class DefinitionUnusable extends Data.TaggedError("DefinitionUnusable")<{
 const unusable = (reason: string): DefinitionUnusable => new DefinitionUnusable({ reason })
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+/** Reads when called: part of every proposal. */
 const recordOf = (
   what: string,
   name: string,
   state: StateReader | undefined
-): Effect.Effect<Uint8Array, DefinitionUnusable> =>
-  Effect.suspend(() => {
-    if (state === undefined) return unusable(`could not get ${what} for chaincode ${name} without a ledger context\n`)
-    let bytes: Uint8Array | undefined
-    try {
-      bytes = state.getState("lscc", name)
-    } catch (error) {
-      return unusable(`could not retrieve state for chaincode ${name}: ${textOf(error)}`)
-    }
-    return bytes === undefined ? unusable(`chaincode ${name} not found`) : Effect.succeed(bytes)
-  })
+): Effect.Effect<Uint8Array, DefinitionUnusable> => {
+  if (state === undefined) return unusable(`could not get ${what} for chaincode ${name} without a ledger context\n`)
+  let bytes: Uint8Array | undefined
+  try {
+    bytes = state.getState("lscc", name)
+  } catch (error) {
+    return unusable(`could not retrieve state for chaincode ${name}: ${textOf(error)}`)
+  }
+  return bytes === undefined ? unusable(`chaincode ${name} not found`) : Effect.succeed(bytes)
+}
 
 export const makeDefinitions = (packages: PackageStoreShape): ChaincodeDefinitions["Type"] => ({
   definition: (name, state) =>
-    Effect.flatMap(recordOf("definition", name, state), (bytes) =>
-      Effect.try({
-        try: () => ccprovider.ChaincodeData.decode(bytes),
-        catch: (error) => unusable(`chaincode ${name} has bad definition: ${textOf(error)}`)
-      })
+    andThen(
+      recordOf("definition", name, state),
+      (bytes): Effect.Effect<ccprovider.ChaincodeData, DefinitionUnusable> => {
+        try {
+          return Effect.succeed(ccprovider.ChaincodeData.decode(bytes))
+        } catch (error) {
+          return unusable(`chaincode ${name} has bad definition: ${textOf(error)}`)
+        }
+      }
     ),
   containerInfo: (name, state) =>
     Effect.gen(function* () {
