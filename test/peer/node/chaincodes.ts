@@ -1,5 +1,5 @@
 /** The recorded network's chaincode, started by hand as a developer does, and its packages. */
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -35,32 +35,47 @@ export const packageOf = (
     )
   })
 
-/** Runs a chaincode as its own process until the scope ends. */
+export interface StartedChaincode {
+  readonly child: ChildProcess
+  /** What it has written so far. */
+  readonly output: () => string
+}
+
+/** Runs a chaincode as its own process until the scope ends; it logs what its shim sees when `debug` is set. */
 export const startChaincode = (
   folder: string,
   id: string,
-  peerAddress: string
-): Effect.Effect<void, never, Scope.Scope> =>
+  peerAddress: string,
+  { debug = false }: { readonly debug?: boolean } = {}
+): Effect.Effect<StartedChaincode, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, ["index.js", "--peer.address", peerAddress], {
+    Effect.sync(() => {
+      const child = spawn(process.execPath, ["index.js", "--peer.address", peerAddress], {
         cwd: folder,
-        stdio: process.env.PEER_TEST_LOG === undefined ? "ignore" : "inherit",
+        stdio: ["ignore", "pipe", "pipe"],
         env: {
           PATH: process.env.PATH,
           NODE_PATH: join(root, "node_modules"),
           CORE_CHAINCODE_ID_NAME: id,
-          CORE_PEER_TLS_ENABLED: "false"
+          CORE_PEER_TLS_ENABLED: "false",
+          ...(debug ? { CORE_CHAINCODE_LOGGING_LEVEL: "DEBUG" } : {})
         }
       })
-    ),
-    (child) =>
+      let output = ""
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (data) => {
+          if (process.env.PEER_TEST_LOG !== undefined) process.stderr.write(data)
+          if (debug) output += data
+        })
+      return { child, output: () => output }
+    }),
+    ({ child }) =>
       Effect.async<void>((resume) => {
         if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
         child.once("exit", () => resume(Effect.void))
         child.kill("SIGKILL")
       })
-  ).pipe(Effect.asVoid)
+  )
 
 /** A chaincode started by hand for a peer of this process, until the scope ends; done when it has registered. */
 export const runChaincode = ({ context }: RunningPeer, id: string, folder: string) =>
