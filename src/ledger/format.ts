@@ -8,14 +8,21 @@ import * as path from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 
-/** Layout of all folders under a ledger root. Raise it with every change that an older program could not read. */
-export const formatNumber = 1
-
-const kinds = ["blocks", "ledgers", "transient"] as const
-export type FolderKind = (typeof kinds)[number]
+/**
+ * Layouts of the folders by what they hold. Raise one with every change that an older program could not read; what this
+ * program reads from 1 on it brings to the new number when it opens a folder. `ledgers` 2: trails in state records
+ * (`statedb/trail.ts`).
+ */
+const formats = { blocks: 1, ledgers: 2, transient: 1 } as const
+export type FolderKind = keyof typeof formats
+const kinds: ReadonlyArray<FolderKind> = ["blocks", "ledgers", "transient"]
 
 const formatFile = "FORMAT"
-const markOf = (kind: FolderKind): string => `fabric-effect ${kind} ${formatNumber}`
+const markOf = (kind: FolderKind, number: number = formats[kind]): string => `fabric-effect ${kind} ${number}`
+
+/** Whether a folder with this mark is of a kind, in a layout that this program reads. */
+const isOf = (kind: FolderKind, mark: string): boolean =>
+  Array.from({ length: formats[kind] }, (_, i) => markOf(kind, i + 1)).includes(mark)
 
 /** A layout that this program does not know. */
 export class FormatUnknown extends Data.TaggedError("FormatUnknown")<{
@@ -23,7 +30,8 @@ export class FormatUnknown extends Data.TaggedError("FormatUnknown")<{
   readonly found: string
 }> {
   override get message() {
-    return `the data in ${this.path} has format [${this.found}], this program writes fabric-effect format ${formatNumber}; use the program that wrote it`
+    const known = kinds.map((kind) => `[${markOf(kind)}]`).join(", ")
+    return `the data in ${this.path} has format [${this.found}], this program writes ${known}; use the program that wrote it`
   }
 }
 
@@ -73,7 +81,7 @@ export const kindOfFolder = (dir: string): FolderKind | undefined => {
   const name = path.join(dir, formatFile)
   if (!fs.existsSync(name)) return undefined
   const found = fs.readFileSync(name, "utf8").trim()
-  const kind = kinds.find((kind) => found === markOf(kind))
+  const kind = kinds.find((kind) => isOf(kind, found))
   if (kind === undefined) throw new FormatUnknown({ path: dir, found })
   return kind
 }
@@ -90,7 +98,8 @@ export const claimFolder = (
       const mine = markOf(kind)
       if (fs.existsSync(name)) {
         const found = fs.readFileSync(name, "utf8").trim()
-        if (found !== mine) throw new FormatUnknown({ path: dir, found })
+        if (!isOf(kind, found)) throw new FormatUnknown({ path: dir, found })
+        if (found !== mine) replaceMark(name, mine)
         return
       }
       if (isGoFolder(dir)) throw new GoFolder({ path: dir })
@@ -99,3 +108,9 @@ export const claimFolder = (
     catch: (cause) =>
       cause instanceof FormatUnknown || cause instanceof GoFolder ? cause : new FolderUnusable({ path: dir, cause })
   })
+
+/** Before the folder is written to: an older program must not open it any more. */
+const replaceMark = (name: string, mark: string): void => {
+  fs.writeFileSync(`${name}.new`, `${mark}\n`, { flush: true })
+  fs.renameSync(`${name}.new`, name)
+}

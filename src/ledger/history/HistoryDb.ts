@@ -1,5 +1,6 @@
 /**
- * Where each public key was written: one entry per write of a valid endorser transaction. The values come from the
+ * Where each public key was written: one position per write of a valid endorser transaction. The youngest positions of
+ * a key stand in its state record (`statedb/trail.ts`), the others are entries of a table. The values come from the
  * blocks. Keys are length-prefixed, so that no key's history runs into another's (the reference's does, and then skips
  * what does not fit).
  * Source: ledger-privatedata.md rule 97; history/historydb/historyleveldb.
@@ -7,8 +8,9 @@
 import { common, queryresult, WireError } from "../../wire/index.js"
 import { chaincodeActionOf } from "../../wire/protoutil.js"
 import type { StoredTransaction } from "../blockstore/index.js"
-import { after, type Batch, type Cursor, type Environment, type Table } from "../lmdb/index.js"
+import { after, type Batch, type Environment, type Snapshot, type Table } from "../lmdb/index.js"
 import { isDelete, type NamespaceSet, readWriteSet } from "../rwset/index.js"
+import { decodeTrail, encodeTrail, mergePositions, type Position, type Trails, trailLength } from "../statedb/index.js"
 
 export const historyTables = { history: "history", meta: "historymeta" } as const
 
@@ -44,7 +46,9 @@ export class HistoryDb {
 
   constructor(
     private readonly environment: Environment,
-    private readonly transaction: (block: bigint, index: number) => StoredTransaction
+    private readonly transaction: (block: bigint, index: number) => StoredTransaction,
+    /** The positions that a key's state record has. */
+    private readonly youngest: (snapshot: Snapshot, namespace: string, key: string) => ReadonlyArray<Position>
   ) {
     this.table = environment.table(historyTables.history)
     this.meta = environment.table(historyTables.meta)
@@ -55,15 +59,64 @@ export class HistoryDb {
     return bytes === undefined ? undefined : Buffer.from(bytes).readBigUInt64BE()
   }
 
-  /** Adds the writes of one valid endorser transaction. */
+  /** Adds the writes of one valid endorser transaction of a block whose state is there already: to the table. */
   put(batch: Batch, block: bigint, index: number, sets: ReadonlyArray<NamespaceSet>): void {
     for (const { namespace, public: set } of sets)
-      for (const { key } of set.writes) {
-        const entry = prefixOf(namespace, key, 12)
-        entry.writeBigUInt64BE(block, entry.length - 12)
-        entry.writeUInt32BE(index, entry.length - 4)
-        batch.put(this.table, entry, nothing)
+      for (const { key } of set.writes) this.enter(batch, namespace, key, { block, tx: index })
+  }
+
+  /**
+   * The writes of a block for the trails of its state; `rest` adds those of keys that the state did not ask for.
+   * @param sets of valid endorser transactions by index; none where no history is kept now, earlier trails stay then
+   */
+  trails(
+    batch: Batch,
+    block: bigint,
+    sets: ReadonlyMap<number, ReadonlyArray<NamespaceSet>>
+  ): Trails & { readonly rest: () => void } {
+    const written = new Map<string, Map<string, Array<Position>>>()
+    for (const [tx, ofTx] of sets)
+      for (const { namespace, public: set } of ofTx) {
+        if (set.writes.length === 0) continue
+        const keys = written.get(namespace) ?? new Map<string, Array<Position>>()
+        written.set(namespace, keys)
+        for (const { key } of set.writes) {
+          const positions = keys.get(key)
+          if (positions === undefined) keys.set(key, [{ block, tx }])
+          else if (positions[positions.length - 1]?.tx !== tx) positions.push({ block, tx })
+        }
       }
+    const take = (namespace: string, key: string): ReadonlyArray<Position> => {
+      const keys = written.get(namespace)
+      const positions = keys?.get(key)
+      if (positions === undefined) return []
+      keys?.delete(key)
+      return positions
+    }
+    const enterAll = (namespace: string, key: string, positions: ReadonlyArray<Position>) => {
+      for (const position of positions) this.enter(batch, namespace, key, position)
+    }
+    return {
+      next: (namespace, key, trail, stays) => {
+        const added = take(namespace, key)
+        if (stays && added.length === 0) return trail
+        const positions = trail === undefined ? added : [...decodeTrail(trail), ...added]
+        if (stays && positions.length <= trailLength) return encodeTrail(positions)
+        enterAll(namespace, key, positions)
+        return undefined
+      },
+      rest: () => {
+        for (const [namespace, keys] of written)
+          for (const [key, positions] of keys) enterAll(namespace, key, positions)
+      }
+    }
+  }
+
+  private enter(batch: Batch, namespace: string, key: string, { block, tx }: Position): void {
+    const entry = prefixOf(namespace, key, 12)
+    entry.writeBigUInt64BE(block, entry.length - 12)
+    entry.writeUInt32BE(tx, entry.length - 4)
+    batch.put(this.table, entry, nothing)
   }
 
   putSavepoint(batch: Batch, block: bigint): void {
@@ -83,38 +136,40 @@ export class HistoryDb {
   }
 
   /** Where a key was written, oldest first. */
-  *positions(namespace: string, key: string): Generator<{ readonly block: bigint; readonly tx: number }, void> {
-    const prefix = prefixOf(namespace, key)
+  *positions(namespace: string, key: string): Generator<Position, void> {
     const snapshot = this.environment.snapshot()
     try {
-      const cursor = snapshot.range(this.table, prefix, after(prefix))
-      for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
-        const position = Buffer.from(entry.key).subarray(prefix.length)
-        yield { block: position.readBigUInt64BE(0), tx: position.readUInt32BE(8) }
-      }
+      yield* mergePositions(this.entries(snapshot, namespace, key), this.youngest(snapshot, namespace, key))
     } finally {
       snapshot.close()
     }
   }
 
-  private history(namespace: string, key: string): HistoryIterator {
+  private *entries(snapshot: Snapshot, namespace: string, key: string): Generator<Position, void> {
     const prefix = prefixOf(namespace, key)
+    const cursor = snapshot.range(this.table, prefix, after(prefix))
+    for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
+      const position = Buffer.from(entry.key).subarray(prefix.length)
+      yield { block: position.readBigUInt64BE(0), tx: position.readUInt32BE(8) }
+    }
+  }
+
+  private history(namespace: string, key: string): HistoryIterator {
     const snapshot = this.environment.snapshot()
-    let cursor: Cursor | undefined = snapshot.range(this.table, prefix, after(prefix))
+    const positions = mergePositions(this.entries(snapshot, namespace, key), this.youngest(snapshot, namespace, key))
     const close = () => {
-      cursor = undefined
+      positions.return()
       snapshot.close()
     }
     return {
       next: () => {
         for (;;) {
-          const entry = cursor?.next()
-          if (entry === undefined) {
+          const step = positions.next()
+          if (step.done === true) {
             close()
             return undefined
           }
-          const position = Buffer.from(entry.key).subarray(prefix.length)
-          const { envelope } = this.transaction(position.readBigUInt64BE(0), position.readUInt32BE(8))
+          const { envelope } = this.transaction(step.value.block, step.value.tx)
           const change = keyModificationOf(envelope, namespace, key)
           if (change !== undefined) return change
         }

@@ -17,9 +17,33 @@ import { chunkSize, encodeKey, isLong, type Level, levelOf, levelRangeOf, marker
 /** Keys as bytes (stored form), or as text that is encoded straight into LMDB's key buffer (`writeKey`). */
 type Store = lmdb.Database<Uint8Array, Uint8Array | string>
 
+/** Makes something of a value, which is `bytes` up to `length` and only there during the call. */
+export type Decode<A> = (bytes: Uint8Array, length: number) => A
+
 /** The part of a store that reads without a copy; lmdb's types leave out the options. */
 interface ViewReads {
-  readonly getBinaryFast: (key: string, options: { readonly transaction: lmdb.Transaction }) => Buffer | undefined
+  readonly getBinaryFast: (key: string, options?: { readonly transaction: lmdb.Transaction }) => Buffer | undefined
+}
+
+/** lmdb's buffer for values, and all of it: the buffer's own length is that of the last value. */
+class ValueView {
+  private buffer: Uint8Array | undefined
+  private whole: Uint8Array = new Uint8Array(0)
+
+  read<A>(
+    reads: ViewReads,
+    key: string,
+    options: { readonly transaction: lmdb.Transaction } | undefined,
+    decode: Decode<A>
+  ): A | undefined {
+    const found = reads.getBinaryFast(key, options)
+    if (found === undefined) return undefined
+    if (found !== this.buffer) {
+      this.buffer = found
+      this.whole = new Uint8Array(found.buffer, found.byteOffset)
+    }
+    return decode(this.whole, found.length)
+  }
 }
 
 /** A named sub-database of an environment. Opaque: used as an argument of batches and snapshots. */
@@ -89,9 +113,7 @@ export class Snapshot {
   private open: Set<Cursor> | undefined
   private readonly options: { readonly transaction: lmdb.Transaction }
   private done = false
-  /** lmdb's buffer for values, and all of it: the buffer's own length is that of the last value. */
-  private buffer: Uint8Array | undefined
-  private whole: Uint8Array = new Uint8Array(0)
+  private readonly view = new ValueView()
 
   /** @internal */
   constructor(transaction: lmdb.Transaction) {
@@ -113,20 +135,11 @@ export class Snapshot {
    * is made on the way. `decode` must copy what it keeps, `bytes` is overwritten by the next read; the value is
    * `bytes` up to `length`.
    */
-  read<A>(table: Table, key: string, decode: (bytes: Uint8Array, length: number) => A): A | undefined {
+  read<A>(table: Table, key: string, decode: Decode<A>): A | undefined {
     if (this.done) throw new Error("LMDB snapshot used after its end")
-    if (key.length * 3 > chunkSize) {
-      const bytes = this.get(table, Buffer.from(key))
-      return bytes === undefined ? undefined : decode(bytes, bytes.length)
-    }
-    const reads: ViewReads = table.store
-    const found = reads.getBinaryFast(key, this.options)
-    if (found === undefined) return undefined
-    if (found !== this.buffer) {
-      this.buffer = found
-      this.whole = new Uint8Array(found.buffer, found.byteOffset)
-    }
-    return decode(this.whole, found.length)
+    if (key.length * 3 <= chunkSize) return this.view.read(table.store, key, this.options, decode)
+    const bytes = this.get(table, Buffer.from(key))
+    return bytes === undefined ? undefined : decode(bytes, bytes.length)
   }
 
   /** Entries with start <= key < end in byte order; undefined bounds are open. */
@@ -207,6 +220,7 @@ const mapSize = 64 * 2 ** 30
 /** An open environment. All calls are synchronous; the methods of a closed environment throw. */
 export class Environment {
   private readonly byName = new Map<string, Table>()
+  private readonly view = new ValueView()
 
   /** @internal */
   constructor(
@@ -233,6 +247,13 @@ export class Environment {
   /** The newest committed value of a key. */
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     return table.store.get(encodeKey(key))
+  }
+
+  /** What `decode` makes of the newest committed value of a key that is text, as `Snapshot.read` does. */
+  read<A>(table: Table, key: string, decode: Decode<A>): A | undefined {
+    if (key.length * 3 <= chunkSize) return this.view.read(table.store, key, undefined, decode)
+    const bytes = this.get(table, Buffer.from(key))
+    return bytes === undefined ? undefined : decode(bytes, bytes.length)
   }
 
   /**

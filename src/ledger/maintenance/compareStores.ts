@@ -10,7 +10,8 @@ import type { Cursor, Entry } from "../lmdb/index.js"
 import type { Storage } from "../peer/Storage.js"
 import { parseJsonObject } from "../statedb/goJson.js"
 import { stateTables } from "../statedb/StateDb.js"
-import { decodeValue } from "../statedb/value.js"
+import { decodeTrail, type Position } from "../statedb/trail.js"
+import { decodeValue, plainRecord, trailOf } from "../statedb/value.js"
 
 /** One entry that is not the same on both sides. */
 export interface Difference {
@@ -55,7 +56,11 @@ interface Compared {
   readonly table: string
   readonly key: (key: Uint8Array) => string
   readonly value: (value: Uint8Array) => string
+  /** The part of a value that is compared. */
+  readonly plain: (value: Uint8Array) => Uint8Array
 }
+
+const whole = (value: Uint8Array): Uint8Array => value
 
 const stateComparisons: ReadonlyArray<Compared> = [
   {
@@ -65,7 +70,8 @@ const stateComparisons: ReadonlyArray<Compared> = [
       const [namespace, rest] = upToZero(asBuffer(key))
       return `${quote(namespace)} ${shorten(quote(rest))}`
     },
-    value: valueText
+    value: valueText,
+    plain: plainRecord
   },
   {
     what: "private data hash",
@@ -75,7 +81,8 @@ const stateComparisons: ReadonlyArray<Compared> = [
       const [collection, hash] = upToZero(rest)
       return `${quote(namespace)} ${quote(collection)} ${toHex(hash)}`
     },
-    value: valueText
+    value: valueText,
+    plain: whole
   },
   {
     what: "collection configuration",
@@ -85,18 +92,12 @@ const stateComparisons: ReadonlyArray<Compared> = [
       const block = 0xffff_ffff_ffff_ffffn - rest.readBigUInt64BE()
       return `${parts.map(quote).join(" ")} of block [${block}]`
     },
-    value: (value) => shorten(toHex(value))
+    value: (value) => shorten(toHex(value)),
+    plain: whole
   }
 ]
-const historyComparison: Compared = {
-  what: "history",
-  table: historyTables.history,
-  key: (key) => {
-    const { parts, rest } = sized(key, 2)
-    return `${parts.map((part) => shorten(quote(part))).join(" ")} in block [${rest.readBigUInt64BE()}] transaction [${rest.readUInt32BE(8)}]`
-  },
-  value: () => "an entry"
-}
+const positionText = (namespace: Uint8Array, key: Uint8Array, { block, tx }: Position): string =>
+  `${shorten(quote(namespace))} ${shorten(quote(key))} in block [${block}] transaction [${tx}]`
 
 /**
  * What differs; undefined comes every thousand entries, so that the caller may breathe.
@@ -109,19 +110,34 @@ export function* differences(
 ): Generator<Difference | undefined, void> {
   const snapshots = [stored.environment.snapshot(), replayed.environment.snapshot()] as const
   try {
-    for (const compared of history ? [...stateComparisons, historyComparison] : stateComparisons) {
-      const [left, right] = [
-        snapshots[0].range(stored.environment.table(compared.table)),
-        snapshots[1].range(replayed.environment.table(compared.table))
-      ]
-      yield* merged(left, right, compared)
-    }
+    const cursors = (table: string) =>
+      [
+        snapshots[0].range(stored.environment.table(table)),
+        snapshots[1].range(replayed.environment.table(table))
+      ] as const
+    for (const compared of stateComparisons) yield* merged(...cursors(compared.table), compared)
+    if (!history) return
+    // a position may stand in the state record on one side and in the table on the other
+    yield* unmatched(...cursors(historyTables.history), stored, replayed, (entry) => {
+      const { parts, rest } = sized(entry.key, 2)
+      const [namespace = noBytes, key = noBytes] = parts
+      return { namespace, key, positions: [{ block: rest.readBigUInt64BE(), tx: rest.readUInt32BE(8) }] }
+    })
+    yield* unmatched(...cursors(stateTables.public), stored, replayed, (entry) => {
+      const trail = trailOf(entry.value)
+      const [namespace, key] = upToZero(asBuffer(entry.key))
+      return { namespace, key, positions: trail === undefined ? [] : decodeTrail(trail) }
+    })
   } finally {
     for (const snapshot of snapshots) snapshot.close()
   }
 }
 
-function* merged(left: Cursor, right: Cursor, { key, value, what }: Compared): Generator<Difference | undefined, void> {
+function* merged(
+  left: Cursor,
+  right: Cursor,
+  { key, plain, value, what }: Compared
+): Generator<Difference | undefined, void> {
   const report = (entry: Entry, a: Entry | undefined, b: Entry | undefined): Difference => ({
     what,
     key: key(entry.key),
@@ -140,12 +156,58 @@ function* merged(left: Cursor, right: Cursor, { key, value, what }: Compared): G
       yield report(b, undefined, b)
       b = right.next()
     } else if (a !== undefined && b !== undefined) {
-      if (!equalBytes(a.value, b.value)) yield report(a, a, b)
+      if (!equalBytes(plain(a.value), plain(b.value))) yield report(a, a, b)
       a = left.next()
       b = right.next()
     }
   }
 }
+
+interface KeyPositions {
+  readonly namespace: Buffer
+  readonly key: Buffer
+  readonly positions: ReadonlyArray<Position>
+}
+
+/** Positions of one side's entries that the other side has neither here nor elsewhere. */
+function* unmatched(
+  left: Cursor,
+  right: Cursor,
+  stored: Storage,
+  replayed: Storage,
+  read: (entry: Entry) => KeyPositions
+): Generator<Difference | undefined, void> {
+  function* lacking(entry: Entry, other: Storage, here: boolean): Generator<Difference, void> {
+    const { key, namespace, positions } = read(entry)
+    if (positions.length === 0) return
+    const known = new Set<string>()
+    for (const { block, tx } of other.history.positions(namespace.toString("utf8"), key.toString("utf8")))
+      known.add(`${block}/${tx}`)
+    for (const position of positions)
+      if (!known.has(`${position.block}/${position.tx}`))
+        yield {
+          what: "history",
+          key: positionText(namespace, key, position),
+          stored: here ? "an entry" : absent,
+          replayed: here ? absent : "an entry"
+        }
+  }
+  let a = left.next()
+  let b = right.next()
+  for (let count = 1; a !== undefined || b !== undefined; count++) {
+    if (count % 1000 === 0) yield undefined
+    const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a.key, b.key)
+    const same =
+      order === 0 && a !== undefined && b !== undefined && equalBytes(trailBytes(a.value), trailBytes(b.value))
+    if (!same && order <= 0 && a !== undefined) yield* lacking(a, replayed, true)
+    if (!same && order >= 0 && b !== undefined) yield* lacking(b, stored, false)
+    if (order <= 0) a = left.next()
+    if (order >= 0) b = right.next()
+  }
+}
+
+const noBytes = Buffer.alloc(0)
+const trailBytes = (value: Uint8Array): Uint8Array => trailOf(value) ?? noBytes
 
 /**
  * Private values that contradict their hashes; undefined every thousand entries. A value older than its hash is no

@@ -72,7 +72,11 @@ export const openStorage = (
           files,
           engine,
           state,
-          history: new HistoryDb(environment, (block, tx) => engine.transactionSync(block, tx)),
+          history: new HistoryDb(
+            environment,
+            (block, tx) => engine.transactionSync(block, tx),
+            (snapshot, namespace, key) => state.youngestOf(snapshot, namespace, key)
+          ),
           configHistory: new ConfigHistory(environment, () => engine.height),
           pvtData: new PvtDataStore(environment, btl),
           purge: new PurgeSchedule(environment, btl)

@@ -47,6 +47,13 @@ export const recover = (storage: Storage, options: RecoverOptions): Effect.Effec
       checkAhead("state", storage.state.savepoint(), height)
       if (options.historyEnabled) checkAhead("history", storage.history.savepoint(), height)
     })
+    yield* attempt("history", () => {
+      // the state that was dropped took the youngest history with it
+      if (next(storage.state.savepoint()) >= next(storage.history.savepoint())) return
+      const batch = new Batch()
+      storage.history.clear(batch)
+      storage.environment.commit(batch)
+    })
     const stateFrom = next(storage.state.savepoint())
     const historyFrom = options.historyEnabled ? next(storage.history.savepoint()) : height
     let from = stateFrom

@@ -36,12 +36,17 @@ export const batchOf = (
     if (deployments.newlyEligible.length > 0)
       storage.pvtData.putEligibility(batch, block.number, deployments.newlyEligible)
     storage.purge.apply(batch, block.number, prepared.updates, state)
-    storage.state.put(batch, prepared.updates, block.number, block.envelopes.length)
-  }
-  if (parts.history) {
+    // trails are kept up where history is kept, and carried on where it was
+    const trails =
+      parts.history || storage.history.savepoint() !== undefined
+        ? storage.history.trails(batch, block.number, parts.history ? prepared.history : new Map())
+        : undefined
+    storage.state.put(batch, prepared.updates, block.number, block.envelopes.length, trails)
+    trails?.rest()
+  } else if (parts.history) {
     for (const [tx, sets] of prepared.history) storage.history.put(batch, block.number, tx, sets)
-    storage.history.putSavepoint(batch, block.number)
   }
+  if (parts.history) storage.history.putSavepoint(batch, block.number)
   if (parts.place !== undefined) {
     const txIds = prepared.txs.map(({ txId }) => txId)
     storage.engine.index.put(batch, parts.place, block, prepared.codes, txIds)

@@ -15,7 +15,8 @@ import type { Version } from "../rwset/index.js"
 import type { RichQueries, StateEntry, StateSnapshot } from "../simulator/index.js"
 import { normalised } from "./goJson.js"
 import { type Redo, RedoLog, type StateKey } from "./RedoLog.js"
-import { copyValue, decodeValue, decodeVersion, encodeValue } from "./value.js"
+import { decodeTrail, type Position } from "./trail.js"
+import { copyValue, decodeValue, decodeVersion, encodeValue, trailOf, withTrail } from "./value.js"
 
 /** Tables that state needs in its environment. */
 export const stateTables = {
@@ -32,6 +33,19 @@ const ownerKey = utf8("owner")
 
 /** `ledger.state.stateDatabase`: whose rules keys, values and queries follow. */
 export type StateDatabase = "goleveldb" | "CouchDB"
+
+/** Keeps the trails of public keys (trail.ts). */
+export interface Trails {
+  /** The trail that a key is to have, given the one that it has; a key that `stays` false for keeps none. */
+  readonly next: (
+    namespace: string,
+    key: string,
+    trail: Uint8Array | undefined,
+    stays: boolean
+  ) => Uint8Array | undefined
+}
+
+const copyTrail = (bytes: Uint8Array): Uint8Array | undefined => trailOf(bytes)?.slice()
 
 export type RichQueryMaker = (snapshot: StateSnapshot) => RichQueries
 
@@ -90,8 +104,15 @@ export class StateDb {
   /**
    * Adds a block's updates to a batch; `savepoint` undefined for private data of old blocks (rule 94).
    * @param transactions of the block
+   * @param trails who keeps history: told what a public key's trail was, says what it is to be; undefined: there is none
    */
-  put(batch: Batch, updates: UpdateBatch, savepoint: bigint | undefined, transactions = 0): void {
+  put(
+    batch: Batch,
+    updates: UpdateBatch,
+    savepoint: bigint | undefined,
+    transactions = 0,
+    trails: Trails | undefined = undefined
+  ): void {
     const touched: Array<StateKey> | undefined = this.couch ? [] : undefined
     const apply = (
       table: Table,
@@ -103,10 +124,15 @@ export class StateDb {
         const update = values.get(key)
         if (update === undefined) continue
         touched?.push({ ...space, key })
+        const trail =
+          trails !== undefined && table === this.public
+            ? trails.next(space.namespace, key, this.trail(space.namespace, key), update.value !== undefined)
+            : undefined
         if (update.value === undefined) batch.delete(table, place(key))
         else {
           const value = this.couch ? normalised(update.value) : update.value
-          batch.put(table, place(key), encodeValue(value, update.metadata, update.version))
+          const record = encodeValue(value, update.metadata, update.version)
+          batch.put(table, place(key), trail === undefined ? record : withTrail(trail, record))
         }
       }
     }
@@ -133,6 +159,16 @@ export class StateDb {
       batch.put(this.meta, savepointKey, bytes)
     }
     if (touched !== undefined) this.log.append(batch, savepoint, touched)
+  }
+
+  private trail(namespace: string, key: string): Uint8Array | undefined {
+    return this.environment.read(this.public, publicText(namespace, key), copyTrail)
+  }
+
+  /** Where a public key was written last, as far as its record says, oldest first. */
+  youngestOf(snapshot: Snapshot, namespace: string, key: string): ReadonlyArray<Position> {
+    const trail = snapshot.read(this.public, publicText(namespace, key), copyTrail)
+    return trail === undefined ? [] : decodeTrail(trail)
   }
 
   /** Forgets everything: the next open builds it again from the blocks. */

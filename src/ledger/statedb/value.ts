@@ -1,7 +1,8 @@
 /**
  * A state value as stored: version, metadata and value in one record, so that a read is one look-up.
- * `varint block || varint transaction || varint (metadata length + 1, 0: none) || metadata || value`. Ours: nothing
- * outside reads it.
+ * `varint block || varint transaction || varint (metadata length + 1, 0: none) || metadata || value`. Where the key has
+ * a trail (trail.ts), `80 00 || varint length || trail` stands before it: no number is written so. Ours: nothing outside
+ * reads it.
  */
 import type { VersionedValue } from "../mvcc/index.js"
 import type { Version } from "../rwset/index.js"
@@ -17,6 +18,8 @@ const writeVarint = (target: Uint8Array, at: number, value: bigint): number => {
   return p
 }
 
+const trailMark = 0x80
+
 /** `value` undefined (a delete) has no stored form: the caller removes the key. */
 export const encodeValue = (value: Uint8Array, metadata: Uint8Array | undefined, version: Version): Uint8Array => {
   const bytes = new Uint8Array(30 + (metadata?.length ?? 0) + value.length)
@@ -30,6 +33,32 @@ export const encodeValue = (value: Uint8Array, metadata: Uint8Array | undefined,
   bytes.set(value, p)
   return bytes.subarray(0, p + value.length)
 }
+
+/** A record with a trail before it, which must not be empty. */
+export const withTrail = (trail: Uint8Array, record: Uint8Array): Uint8Array => {
+  const head = new Uint8Array(12)
+  head[0] = trailMark
+  return Buffer.concat([head.subarray(0, writeVarint(head, 2, BigInt(trail.length))), trail, record])
+}
+
+/** The trail of a record, as a view; undefined when it has none. */
+export const trailOf = (bytes: Uint8Array): Uint8Array | undefined => {
+  if (bytes[0] !== trailMark || bytes[1] !== 0) return undefined
+  const reading = new Reading(bytes, 2)
+  const length = Number(reading.varint())
+  return bytes.subarray(reading.at, reading.at + length)
+}
+
+/** Where the record begins behind its trail. */
+const startOf = (bytes: Uint8Array): number => {
+  if (bytes[0] !== trailMark || bytes[1] !== 0) return 0
+  const reading = new Reading(bytes, 2)
+  const length = Number(reading.varint())
+  return reading.at + length
+}
+
+/** A record without its trail, as a view. */
+export const plainRecord = (bytes: Uint8Array): Uint8Array => bytes.subarray(startOf(bytes))
 
 class Reading {
   constructor(
@@ -55,7 +84,7 @@ class Reading {
 }
 
 export const decodeVersion = (bytes: Uint8Array): Version => {
-  const reading = new Reading(bytes, 0)
+  const reading = new Reading(bytes, startOf(bytes))
   return { blockNum: reading.varint(), txNum: reading.varint() }
 }
 
@@ -69,7 +98,7 @@ type StoredValue = VersionedValue & { readonly value: Uint8Array }
 type Part = (bytes: Uint8Array, start: number, end: number) => Uint8Array
 
 const partsOf = (bytes: Uint8Array, length: number, part: Part): StoredValue => {
-  const reading = new Reading(bytes, 0)
+  const reading = new Reading(bytes, startOf(bytes))
   const version = { blockNum: reading.varint(), txNum: reading.varint() }
   const metadataEnd = Number(reading.varint())
   if (metadataEnd === 0) return { version, metadata: undefined, value: part(bytes, reading.at, length) }

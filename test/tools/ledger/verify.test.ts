@@ -132,7 +132,9 @@ describe("tampering with the database", () => {
     expect(more).toContain('state "sink" "zz": stored is version 7:0, value "2"; from scratch it is absent')
     const fewer = await findings(await changed(put("state", utf8("sink\0five"), undefined)))
     expect(fewer).toMatch(/state "sink" "five": stored is absent; from scratch it is version 12:0/)
-    expect(fewer).toContain("mychannel: 29 blocks, 57 transactions, 1 finding(s)")
+    // with the record goes the history that it keeps
+    expect(fewer).toContain('history "sink" "five" in block [12] transaction [0]: stored is absent')
+    expect(fewer).toContain("mychannel: 29 blocks, 57 transactions, 2 finding(s)")
   })
   it("with a private hash, a private value, history, collection configurations", async () => {
     const hash = await findings(
@@ -164,8 +166,18 @@ describe("tampering with the database", () => {
       })
     )
     expect(history).toContain(
+      'history "sink" "c" in block [4] transaction [0]: stored is absent; from scratch it is an entry'
+    )
+    // a record that is right but for the history that it keeps
+    const young = await findings(await changed(put("state", utf8("sink\0a"), Uint8Array.of(6, 0, 0, 0x32))))
+    expect(young).toContain(
       'history "sink" "a" in block [4] transaction [0]: stored is absent; from scratch it is an entry'
     )
+    expect(young).not.toContain('state "sink" "a"')
+    const forgedHistory = await findings(
+      await changed(put("state", utf8("sink\0a"), Uint8Array.of(0x80, 0, 6, 4, 0, 2, 0, 3, 0, 6, 0, 0, 0x32)))
+    )
+    expect(forgedHistory).toContain('history "sink" "a" in block [9] transaction [0]: stored is an entry')
     const configs = await findings(
       await changed((storage) => {
         const batch = new Batch()
