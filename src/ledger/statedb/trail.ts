@@ -16,16 +16,17 @@ export const trailLength = 32
 
 export const encodeTrail = (positions: ReadonlyArray<Position>): Uint8Array => {
   const bytes: Array<number> = []
-  const put = (value: bigint) => {
+  const put = (value: number) => {
     let rest = value
-    for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-    bytes.push(Number(rest))
+    for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest & 0x7f) | 0x80)
+    bytes.push(rest)
   }
-  let before = 0n
+  let before = 0
   for (const { block, tx } of positions) {
-    put(block - before)
-    put(BigInt(tx))
-    before = block
+    const number = Number(block) // a chain has fewer than 2^53 blocks
+    put(number - before)
+    put(tx)
+    before = number
   }
   return Uint8Array.from(bytes)
 }
@@ -33,17 +34,17 @@ export const encodeTrail = (positions: ReadonlyArray<Position>): Uint8Array => {
 export const decodeTrail = (bytes: Uint8Array): Array<Position> => {
   const positions: Array<Position> = []
   let at = 0
-  const take = (): bigint => {
-    let value = 0n
-    for (let shift = 0n; ; shift += 7n) {
+  const take = (): number => {
+    let value = 0
+    for (let unit = 1; ; unit *= 0x80) {
       const byte = bytes[at++] ?? 0
-      value |= BigInt(byte & 0x7f) << shift
+      value += (byte & 0x7f) * unit
       if (byte < 0x80) return value
     }
   }
-  for (let block = 0n; at < bytes.length; ) {
+  for (let block = 0; at < bytes.length; ) {
     block += take()
-    positions.push({ block, tx: Number(take()) })
+    positions.push({ block: BigInt(block), tx: take() })
   }
   return positions
 }

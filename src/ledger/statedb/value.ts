@@ -36,24 +36,29 @@ export const encodeValue = (value: Uint8Array, metadata: Uint8Array | undefined,
 
 /** A record with a trail before it, which must not be empty. */
 export const withTrail = (trail: Uint8Array, record: Uint8Array): Uint8Array => {
-  const head = new Uint8Array(12)
-  head[0] = trailMark
-  return Buffer.concat([head.subarray(0, writeVarint(head, 2, BigInt(trail.length))), trail, record])
+  const bytes = new Uint8Array(12 + trail.length + record.length)
+  bytes[0] = trailMark
+  const start = writeVarint(bytes, 2, BigInt(trail.length))
+  bytes.set(trail, start)
+  bytes.set(record, start + trail.length)
+  return bytes.subarray(0, start + trail.length + record.length)
 }
+
+const hasTrail = (bytes: Uint8Array): boolean => bytes[0] === trailMark && bytes[1] === 0
 
 /** The trail of a record, as a view; undefined when it has none. */
 export const trailOf = (bytes: Uint8Array): Uint8Array | undefined => {
-  if (bytes[0] !== trailMark || bytes[1] !== 0) return undefined
+  if (!hasTrail(bytes)) return undefined
   const reading = new Reading(bytes, 2)
-  const length = Number(reading.varint())
+  const length = reading.length()
   return bytes.subarray(reading.at, reading.at + length)
 }
 
 /** Where the record begins behind its trail. */
 const startOf = (bytes: Uint8Array): number => {
-  if (bytes[0] !== trailMark || bytes[1] !== 0) return 0
+  if (!hasTrail(bytes)) return 0
   const reading = new Reading(bytes, 2)
-  const length = Number(reading.varint())
+  const length = reading.length()
   return reading.at + length
 }
 
@@ -65,6 +70,18 @@ class Reading {
     readonly bytes: Uint8Array,
     public at: number
   ) {}
+
+  /** A varint that fits 28 bits. */
+  length(): number {
+    let value = 0
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.bytes[this.at++] ?? 0
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    return value
+  }
+
   varint(): bigint {
     let small = 0
     let shift = 0
