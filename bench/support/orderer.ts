@@ -41,14 +41,30 @@ export interface Under {
   readonly pid: number | undefined
 }
 
+export interface OrdererOptions {
+  /** Another orderer's program than ours; takes the same configuration. */
+  readonly program?: string | undefined
+  /** Over what is set for all. */
+  readonly env?: Readonly<Record<string, string>>
+  /** The line that says it is ready. */
+  readonly ready?: string
+}
+
 /** Starts the orderer; it gets a SIGTERM with the scope. */
-export const startOrderer = (folder: string): Effect.Effect<Under, Error, Scope.Scope> =>
+export const startOrderer = (
+  folder: string,
+  { env = {}, program, ready = "Beginning to serve requests" }: OrdererOptions = {}
+): Effect.Effect<Under, Error, Scope.Scope> =>
   Effect.gen(function* () {
-    const port = 20_000 + (process.pid % 20_000)
+    const port = 20_000 + (process.pid % 20_000) + (program === undefined ? 0 : 1)
     const launcher = process.env.BENCH_LAUNCHER ?? path.join(root, "orderer.mjs")
+    const [command, ...args] =
+      program === undefined
+        ? [process.execPath, ...(process.env.BENCH_NODE_ARGUMENTS ?? "").split(" ").filter(Boolean), launcher]
+        : [program]
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, [launcher, "start"], {
+        spawn(command, [...args, "start"], {
           env: {
             ...process.env,
             FABRIC_CFG_PATH: path.join(root, "config"),
@@ -62,7 +78,8 @@ export const startOrderer = (folder: string): Effect.Effect<Under, Error, Scope.
             ORDERER_GENERAL_LOCALMSPID: "OrdererMSP",
             ORDERER_FILELEDGER_LOCATION: path.join(folder, "ledger"),
             ORDERER_OPERATIONS_LISTENADDRESS: "127.0.0.1:0",
-            ORDERER_METRICS_PROVIDER: "prometheus"
+            ORDERER_METRICS_PROVIDER: "prometheus",
+            ...env
           },
           stdio: ["ignore", "ignore", "pipe"]
         })
@@ -78,22 +95,21 @@ export const startOrderer = (folder: string): Effect.Effect<Under, Error, Scope.
       let text = ""
       child.stderr.on("data", (data) => {
         text = (text + data).slice(-100_000)
-        if (text.includes("Beginning to serve requests"))
-          resume(Effect.succeed({ address: `127.0.0.1:${port}`, pid: child.pid }))
+        if (text.includes(ready)) resume(Effect.succeed({ address: `127.0.0.1:${port}`, pid: child.pid }))
       })
       child.on("exit", (code) => resume(Effect.fail(new Error(`the orderer ended with ${code}: ${text}`))))
     })
   })
 
-/** Creates the recorded channel `mychannel`. */
-export const createChannel = (address: string) =>
+/** Creates the recorded channel `mychannel`, or one like it of another name. */
+export const createChannel = (address: string, channelId = "mychannel") =>
   Effect.scoped(
     Effect.gen(function* () {
-      const channelId = "mychannel"
       const client = yield* connect(address)
       const admin = yield* signerOf("Admin")
       const { payload } = common.Envelope.decode(fs.readFileSync(path.join(vectors, "mychannel.tx")))
-      const { configUpdate } = common.ConfigUpdateEnvelope.decode(common.Payload.decode(payload).data)
+      const recorded = common.ConfigUpdateEnvelope.decode(common.Payload.decode(payload).data).configUpdate
+      const configUpdate = common.ConfigUpdate.encode({ ...common.ConfigUpdate.decode(recorded), channelId })
       yield* broadcast(client, configUpdateEnvelope(channelId, configUpdate, [admin], admin, moment))
       const seek = { channelId, signer: admin, seek: { start: 0n, stop: 0n } }
       yield* Effect.retry(fetchBlock(client, seek), Schedule.spaced("20 millis"))
