@@ -2,6 +2,8 @@
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
+import * as v8 from "node:v8"
+import * as vm from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -32,6 +34,16 @@ import {
   waitForHeight
 } from "./support/node.js"
 import { batchSize, envelopeOf, groupOf, setValue, updateOf } from "./support/updates.js"
+
+v8.setFlagsFromString("--expose-gc")
+const collectGarbage: unknown = vm.runInNewContext("gc")
+
+/** Bytes that this process holds on to. */
+const memoryInUse = (): number => {
+  if (typeof collectGarbage === "function") collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
 
 const long = process.env.FABRIC_EFFECT_LONG !== undefined
 const statuses: ReadonlySet<number> = new Set([200, 400, 403, 404, 503])
@@ -234,32 +246,37 @@ describe("many and slow callers", () => {
     })
   )
 
-  it.scopedLive("five hundred streams wait for a block without a timer, and all get it", () =>
-    Effect.gen(function* () {
-      const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
-      const node = yield* startNode({ folder: yield* temporaryFolder })
-      yield* createMychannel(node)
-      const user = yield* signerOf("user1")
-      const request = seekMessage(user, "mychannel", 1n, 1n)
-      const streams = yield* Effect.forEach(
-        Array.from({ length: 500 }),
-        () =>
-          Effect.gen(function* () {
-            const stream = yield* node.client.bidi(service.methods.Deliver)
-            yield* stream.send(request)
-            return yield* Effect.fork(stream.next)
-          }),
-        { concurrency: 50 }
-      )
-      // those of the connection and of grpc-js, not of the streams
-      yield* Effect.repeat(Effect.delay(Effect.sync(timers), "10 millis"), { until: (count) => count < 50 })
-      yield* broadcastAll(node.client, [message(user, "mychannel", "for all")])
-      const got = yield* Effect.forEach(streams, Fiber.join)
-      for (const bytes of got) {
-        const delivered = bytes === undefined ? undefined : readDelivered(bytes)
-        expect(delivered !== undefined && "block" in delivered && textsOf([delivered.block])).toEqual(["for all"])
-      }
-    })
+  it.scopedLive(
+    "five hundred streams wait for a block without a timer, in less than 100 KiB each, and all get it",
+    () =>
+      Effect.gen(function* () {
+        const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+        const node = yield* startNode({ folder: yield* temporaryFolder })
+        yield* createMychannel(node)
+        const user = yield* signerOf("user1")
+        const request = seekMessage(user, "mychannel", 1n, 1n)
+        const before = memoryInUse()
+        const streams = yield* Effect.forEach(
+          Array.from({ length: 500 }),
+          () =>
+            Effect.gen(function* () {
+              const stream = yield* node.client.bidi(service.methods.Deliver)
+              yield* stream.send(request)
+              return yield* Effect.fork(stream.next)
+            }),
+          { concurrency: 50 }
+        )
+        // those of the connection and of grpc-js, not of the streams
+        yield* Effect.repeat(Effect.delay(Effect.sync(timers), "10 millis"), { until: (count) => count < 50 })
+        // the clients' ends, which are in this process too, included
+        expect((memoryInUse() - before) / 500).toBeLessThan(100 * 1024)
+        yield* broadcastAll(node.client, [message(user, "mychannel", "for all")])
+        const got = yield* Effect.forEach(streams, Fiber.join)
+        for (const bytes of got) {
+          const delivered = bytes === undefined ? undefined : readDelivered(bytes)
+          expect(delivered !== undefined && "block" in delivered && textsOf([delivered.block])).toEqual(["for all"])
+        }
+      })
   )
 
   it.scopedLive("streams that send nothing stay, cost the others nothing, and end with their client", () =>
