@@ -1,39 +1,15 @@
 /** kill -9 while blocks commit: nothing visible is lost, and everything is as on a peer that was never killed. */
 
-import { spawn } from "node:child_process"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
+import { runAndKill } from "../killing.js"
 import { inScope, run, tempDir } from "../support.js"
 import { commitNext, openEndless } from "./endless.js"
 import { everything, tables } from "./tables.js"
 
 const kills = process.env.FABRIC_EFFECT_LONG === "1" ? 50 : 2
-const viteNode = path.join(import.meta.dirname, "..", "..", "..", "node_modules", "vite-node", "vite-node.mjs")
 const child = path.join(import.meta.dirname, "killed.child.ts")
-
-/** Runs the committing process and kills it a moment after it showed so many heights; gives the first and last shown. */
-const runAndKill = (root: string, blocks: number): Promise<{ readonly first: number; readonly last: number }> =>
-  new Promise((resolve, reject) => {
-    const running = spawn(process.execPath, [viteNode, "--script", child, root], { stdio: ["ignore", "pipe", "pipe"] })
-    let out = ""
-    let err = ""
-    running.stdout.on("data", (chunk) => {
-      out += String(chunk)
-      // the moment differs from run to run: within the append, the database's commit, or between
-      if (out.split("\n").length > blocks) setTimeout(() => running.kill("SIGKILL"), Math.random() * 10)
-    })
-    running.stderr.on("data", (chunk) => {
-      err += String(chunk)
-    })
-    running.on("error", reject)
-    running.on("close", (_code, signal) => {
-      // the last line may have been cut
-      const heights = out.split("\n").slice(0, -1).map(Number)
-      if (signal !== "SIGKILL") reject(new Error(`ended by itself: ${err}`))
-      else resolve({ first: heights[0] ?? -1, last: heights.at(-1) ?? -1 })
-    })
-  })
 
 describe("a peer that is killed again and again", () => {
   it(
@@ -45,7 +21,7 @@ describe("a peer that is killed again and again", () => {
           const killed = path.join(base, "killed")
           let shown = 0
           for (let i = 0; i < kills; i++) {
-            const { first, last } = yield* Effect.promise(() => runAndKill(killed, 4 + ((i * 7) % 20)))
+            const { first, last } = yield* Effect.promise(() => runAndKill(child, [killed], 4 + ((i * 7) % 20)))
             expect(first).toBeGreaterThanOrEqual(shown)
             shown = last
           }
@@ -64,6 +40,6 @@ describe("a peer that is killed again and again", () => {
           for (const name of tables) expect(found.get(name), `table ${name}`).toEqual(expected.get(name))
         })
       ),
-    kills * 30_000
+    kills * 120_000
   )
 })

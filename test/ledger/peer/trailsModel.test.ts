@@ -1,7 +1,7 @@
 /**
  * Histories that begin in state records (statedb/trail.ts) against a list of writes: random blocks with several writes of
  * a key, deletes, metadata, private data and refused transactions; in between restarts with and without history, a state
- * or an index of history that is gone, and rollbacks. Seeds that failed stand below.
+ * or an index of history that is gone, and rollbacks.
  */
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
@@ -18,9 +18,11 @@ import { trailOf } from "../../../src/ledger/statedb/value.js"
 import { common, kvrwset, rwset } from "../../../src/wire/index.js"
 import { EMPTY, metadataSlot } from "../../../src/wire/protoutil.js"
 import { run, tempDir, text, utf8 } from "../support.js"
-import { byHand, commitOne, commitTxs, deploy, genesis, query } from "./chain.js"
+import { byHand, commitOne, commitTxs, deploy, genesis, type Planned, query } from "./chain.js"
 
 const runs = process.env.FABRIC_EFFECT_LONG === "1" ? 200 : 6
+/** Behind the genesis block and the deployment. */
+const FIRST = 2
 const keys = ["hot", "a", "a\0b", "\u{10000}", "L".repeat(2500)]
 
 interface Write {
@@ -81,40 +83,29 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 // ---- The list ----------------------------------------------------------------------------------------------------
 
 interface Change {
-  readonly block: number
   readonly key: string
   /** `txid:value`, as the query tells it. */
   readonly shown: string
 }
 
-/** All that was written, and how the state came to be after each block. */
+/** All that was written, the state that it left, and the blocks, which come once more after a rollback. */
 class Written {
-  changes: Array<Change> = []
-  private states: Array<ReadonlyMap<string, string>> = [new Map(), new Map()]
+  readonly state = new Map<string, string>()
+  readonly blocks: Array<ReadonlyArray<Planned>> = []
+  private readonly changes: Array<Change> = []
 
-  get state(): ReadonlyMap<string, string> {
-    return this.states.at(-1) ?? new Map()
-  }
-
-  block(number: number, txs: ReadonlyArray<{ readonly id: string; readonly tx: PlannedTx }>): void {
-    const next = new Map(this.state)
+  block(txs: ReadonlyArray<{ readonly id: string; readonly tx: PlannedTx }>): void {
     for (const { id, tx } of txs) {
       if (tx.invalid) continue
       const last = new Map(tx.writes.map(({ k, v }) => [keys[k] ?? "", v]))
       const first = doubled(tx)
       for (const [key, v] of last) {
-        this.changes.push({ block: number, key, shown: `${id}:${v}` })
+        this.changes.push({ key, shown: `${id}:${v}` })
         if (key === first) continue // neither the value nor whether the key is there changes
-        if (v === "") next.delete(key)
-        else next.set(key, v)
+        if (v === "") this.state.delete(key)
+        else this.state.set(key, v)
       }
     }
-    this.states[number] = next
-  }
-
-  rollback(last: number): void {
-    this.changes = this.changes.filter(({ block }) => block <= last)
-    this.states = this.states.slice(0, last + 1)
   }
 
   of(key: string): ReadonlyArray<string> {
@@ -182,15 +173,21 @@ const expectState = (ledger: PeerLedgerShape, written: Written) =>
       )
   )
 
-const commitBlock = (ledger: PeerLedgerShape, written: Written, planned: ReadonlyArray<PlannedTx>, life: number) => {
+const commitBlock = (ledger: PeerLedgerShape, written: Written, planned: ReadonlyArray<PlannedTx>) => {
   const number = Number(ledger.height())
-  const txs = planned.map((tx, i) => ({ id: `t${life}-${number}-${i}`, tx }))
-  written.block(number, txs)
-  return commitTxs(
-    ledger,
-    txs.map(({ id, tx }) => ({ txId: id, code: tx.invalid ? 10 : 0, results: resultsOf(tx) }))
-  )
+  const txs = planned.map((tx, i) => ({ id: `t${number}-${i}`, tx }))
+  written.block(txs)
+  const block = txs.map(({ id, tx }) => ({ txId: id, code: tx.invalid ? 10 : 0, results: resultsOf(tx) }))
+  written.blocks.push(block)
+  return commitTxs(ledger, block)
 }
+
+/** What a rollback took, as it was: a chain does not change. Private data of these blocks is here already. */
+const catchUp = (ledger: PeerLedgerShape, written: Written) =>
+  Effect.gen(function* () {
+    while (Number(ledger.height()) < FIRST + written.blocks.length)
+      yield* commitTxs(ledger, written.blocks[Number(ledger.height()) - FIRST] ?? [])
+  })
 
 const burst = (n: number, perBlock: number): ReadonlyArray<PlannedTx> =>
   Array.from({ length: perBlock }, (_, i) => ({
@@ -212,11 +209,12 @@ const play = (root: string, commands: ReadonlyArray<Command>) =>
       let to = from
       yield* opened(root, history, (ledger) =>
         Effect.gen(function* () {
+          yield* catchUp(ledger, written)
           for (; to < commands.length; to++) {
             const next = commands[to]
-            if (next?.t === "block") yield* commitBlock(ledger, written, next.txs, to)
+            if (next?.t === "block") yield* commitBlock(ledger, written, next.txs)
             else if (next?.t === "burst")
-              for (let i = 0; i < next.blocks; i++) yield* commitBlock(ledger, written, burst(i, next.perBlock), to)
+              for (let i = 0; i < next.blocks; i++) yield* commitBlock(ledger, written, burst(i, next.perBlock))
             else break
             yield* history ? expectWhole(ledger, written) : expectState(ledger, written)
           }
@@ -233,15 +231,12 @@ const play = (root: string, commands: ReadonlyArray<Command>) =>
         })
       else if (closed?.t === "rollback") {
         const height = yield* stores(root, ({ engine }) => Number(engine.height))
-        const last = Math.max(1, height - 1 - closed.back)
-        if (last < height - 1) {
-          yield* rollbackLedger(root, "ch", BigInt(last))
-          written.rollback(last)
-        }
+        const last = Math.max(FIRST - 1, height - 1 - closed.back)
+        if (last < height - 1) yield* rollbackLedger(root, "ch", BigInt(last))
       }
       from = to + 1
     }
-    yield* opened(root, true, (ledger) => expectWhole(ledger, written))
+    yield* opened(root, true, (ledger) => Effect.zipRight(catchUp(ledger, written), expectWhole(ledger, written)))
   })
 
 /** What `verify` looks at: a replay from the first block has the same, wherever positions stand. */
