@@ -7,7 +7,12 @@ export * from "./errors.js"
 export * from "./message.js"
 export * from "./plugin.js"
 export * from "./refusal.js"
-export { layerSignatureVerifier, makeSignatureVerifier, SignatureVerifier } from "./SignatureVerifier.js"
+export {
+  layerSignatureVerifier,
+  makeSignatureVerifier,
+  SignatureVerifier,
+  type SignatureVerifierShape
+} from "./SignatureVerifier.js"
 export * from "./state.js"
 export * from "./TxValidator.js"
 export { defaultValidation } from "./vscc/DefaultValidation.js"

@@ -1,19 +1,34 @@
 /**
- * Mutated transactions: always a code, never an exit, never a verdict that depends on timing. Small counts by default,
- * 20,000 under FABRIC_EFFECT_LONG.
+ * Blocks of mutated transactions: always a code, never an exit, never a verdict that depends on timing. Each block is
+ * judged three times: signatures verified in the thread pool, in threads of their own, and late. Small counts by default,
+ * 20,000 transactions under FABRIC_EFFECT_LONG.
  */
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
-import { makeTxValidator, ValidationHalted } from "../../src/validation/index.js"
+import {
+  makeSignatureVerifier,
+  makeTxValidator,
+  type SignatureVerifierShape,
+  ValidationHalted
+} from "../../src/validation/index.js"
 import { protos } from "../../src/wire/index.js"
-import { channel, codesOf, commit, plugins, recorded, services } from "./recorded.js"
+import { channel, codesOf, commit, plugins, recorded, services, servicesWith } from "./recorded.js"
 
-const runs = process.env.FABRIC_EFFECT_LONG === undefined ? 150 : 20_000
+const transactions = process.env.FABRIC_EFFECT_LONG === undefined ? 200 : 20_000
 const known: ReadonlySet<number> = new Set(Object.values(protos.TxValidationCode))
 
+/** Gives every portion's answers some turns later, so that others come first. */
+const late = (verifier: SignatureVerifierShape, turns: number): SignatureVerifierShape => ({
+  verifyAll: async (jobs) => {
+    const good = await verifier.verifyAll(jobs)
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+    return good
+  }
+})
+
 describe("mutated blocks", () => {
-  it("get the same code from validators that see their signatures at different times", async () => {
+  it("get the same code from validators that have their signatures verified here, in other threads, and late", async () => {
     const served = recorded("orderer/blocks")
     const expected = recorded("blocks")
     const first = expected[0]
@@ -33,17 +48,12 @@ describe("mutated blocks", () => {
     const fresh = { ...at.support, hasTransaction: () => false, applyConfig: () => Effect.void }
     const pool = served.slice(2).flatMap((block) => block.data?.data ?? [])
 
-    const verdicts = (entries: ReadonlyArray<Uint8Array>, together: boolean) =>
+    const verdicts = (entries: ReadonlyArray<Uint8Array>, verifier: SignatureVerifierShape) =>
       Effect.gen(function* () {
         const validator = yield* makeTxValidator(fresh)
-        if (together) return [...(yield* validator.validate(yield* validator.prepare({ number: 99n, entries })))]
-        // one by one there are no conflicts inside the block, but no overlap of signatures either
-        const codes: Array<number> = []
-        for (const entry of entries)
-          codes.push(...(yield* validator.validate(yield* validator.prepare({ number: 99n, entries: [entry] }))))
-        return codes
+        return [...(yield* validator.validate(yield* validator.prepare({ number: 99n, entries })))]
       }).pipe(
-        services,
+        servicesWith(verifier),
         plugins,
         Effect.catchIf(
           (error) => error instanceof ValidationHalted,
@@ -57,18 +67,26 @@ describe("mutated blocks", () => {
       changes: fc.array(fc.tuple(fc.double({ min: 0, max: 0.999, noNaN: true }), fc.nat(255)), { maxLength: 3 }),
       cut: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { freq: 5 })
     })
-    await fc.assert(
-      fc.asyncProperty(mutation, async ({ at: index, changes, cut }) => {
-        const entry = Uint8Array.from(pool[index] ?? [])
-        for (const [where, value] of changes) entry[Math.floor(where * entry.length)] = value
-        const entries = [cut === null ? entry : entry.subarray(0, Math.floor(cut * entry.length))]
-        const once = await verdicts(entries, true)
-        assert.deepEqual(await verdicts(entries, false), once)
-        assert.deepEqual(await verdicts(entries, true), once)
+    const blocks = fc.record({ mutations: fc.array(mutation, { minLength: 1, maxLength: 9 }), delay: fc.nat(3) })
+    let sent = 0
+    await Effect.gen(function* () {
+      const threadPool = yield* makeSignatureVerifier(1)
+      const threads = yield* makeSignatureVerifier(4)
+      const property = fc.asyncProperty(blocks, async ({ delay, mutations }) => {
+        const entries = mutations.map(({ at: index, changes, cut }) => {
+          const entry = Uint8Array.from(pool[index] ?? [])
+          for (const [where, value] of changes) entry[Math.floor(where * entry.length)] = value
+          return cut === null ? entry : entry.subarray(0, Math.floor(cut * entry.length))
+        })
+        sent += entries.length
+        const once = await verdicts(entries, threadPool)
+        assert.deepEqual(await verdicts(entries, threads), once)
+        assert.deepEqual(await verdicts(entries, late(threadPool, delay)), once)
         if (typeof once !== "string") for (const code of once) assert.isTrue(known.has(code), `code ${code}`)
-      }),
-      { numRuns: runs }
-    )
+      })
+      yield* Effect.promise(() => fc.assert(property, { numRuns: Math.ceil(transactions / 2) }))
+    }).pipe(Effect.scoped, Effect.runPromise)
+    assert.isAtLeast(sent, transactions)
     assert.isAbove(codesOf(expected[3] ?? first).length, 0)
-  })
+  }, 3_600_000)
 })

@@ -10,7 +10,8 @@ import { readWriteSet } from "../../src/ledger/rwset/index.js"
 import {
   defaultValidation,
   layerSignatureVerifier,
-  type SignatureVerifier,
+  SignatureVerifier,
+  type SignatureVerifierShape,
   SystemChaincodeNames,
   ValidationPlugins,
   type ValidatorSupport
@@ -32,6 +33,11 @@ const names = {
 }
 export const services = <A, E, R>(effect: Effect.Effect<A, E, R | SystemChaincodeNames | SignatureVerifier>) =>
   effect.pipe(Effect.provideService(SystemChaincodeNames, names), Effect.provide(layerSignatureVerifier))
+/** The same, signatures verified by a given verifier. */
+export const servicesWith =
+  (verifier: SignatureVerifierShape) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R | SystemChaincodeNames | SignatureVerifier>) =>
+    effect.pipe(Effect.provideService(SystemChaincodeNames, names), Effect.provideService(SignatureVerifier, verifier))
 export const plugins = Effect.provideService(ValidationPlugins, { byName: new Map([["vscc", defaultValidation]]) })
 
 export const codesOf = (block: common.Block) => [...metadataSlot(block, common.BlockMetadataIndex.TRANSACTIONS_FILTER)]
