@@ -102,6 +102,9 @@ export const isConfigBlock = (block: common.Block): boolean =>
     }
   })
 
+/** Whether a failure, or what it comes from, is that of a full disk. */
+const diskIsFull = (reason: unknown): boolean => /ENOSPC|no space left/i.test(textOf(reason))
+
 export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<CommitPipeline, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { bundles, channelId, validator } = support
@@ -182,12 +185,12 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
 
     const stop = (block: bigint, cause: Cause.Cause<unknown>) => {
       const reason = Cause.squash(cause)
+      const remedy = diskIsFull(reason) ? "make room on the disk of peer.fileSystemPath" : "remove the cause"
       return new CommitStopped({
         channel: channelId,
         block,
         reason: textOf(reason),
-        remedy:
-          "the channel has stopped, others go on; remove the cause and restart the peer: the block will be delivered again",
+        remedy: `the channel has stopped, others go on; ${remedy} and restart the peer: the block will be delivered again`,
         cause: reason
       })
     }

@@ -224,12 +224,20 @@ class Ledger {
 
   commit(input: CommitInput): Effect.Effect<Committed, CommitError> {
     const { channelId, parts, storage } = this
-    const attempt = <A>(op: string, run: () => A) =>
-      Effect.try({ try: run, catch: (cause) => asCommitError(channelId, op, cause) })
+    let number: bigint | undefined
+    const fail = (op: string, cause: unknown): CommitError => {
+      const error = asCommitError(channelId, op, cause)
+      // a fault of the medium does not know the block that it hit
+      return number !== undefined && (error instanceof StoreFailed || error instanceof LmdbCommitFailed)
+        ? new LedgerFailed({ channel: channelId, op: `block [${number}] cannot be written`, cause: error })
+        : error
+    }
+    const attempt = <A>(op: string, run: () => A) => Effect.try({ try: run, catch: (cause) => fail(op, cause) })
     const self = this
     return Effect.gen(function* () {
       const began = performance.now()
       const { block, covered, pvtData } = yield* attempt("block", () => self.accept(input))
+      number = block.number
       const state = yield* attempt("state", () => storage.state.snapshot())
       return yield* Effect.gen(function* () {
         const preparation = new BlockPreparation({
@@ -257,7 +265,7 @@ class Ledger {
         const prepared2 = performance.now()
         const place = yield* Effect.tryPromise({
           try: () => storage.files.append(stored.bytes),
-          catch: (cause) => asCommitError(channelId, "block file", cause)
+          catch: (cause) => fail("block file", cause)
         })
         const written = performance.now()
         const commit = attempt("database", () => {
