@@ -35,7 +35,9 @@ describe("docs/acceptance.md", () => {
     ["gossip-discovery.md", 28],
     ["ledger-privatedata.md", 25],
     ["peer-endorse-validate.md", 30],
-    ["chaincode.md", 25]
+    ["chaincode.md", 25],
+    ["orderer.md", 28],
+    ["identity-policy-config.md", 29]
   ])("has a line for each check of %s", (sheet, checks) => {
     expect(sheets.get(sheet)?.flatMap(checksOf)).toEqual(Array.from({ length: checks }, (_, i) => i + 1))
   })

@@ -164,7 +164,9 @@ const make = (options: BrokerOptions) =>
         .map(([key, value]) => `${key}=${value}\n`)
         .join("")
     )
-    const id = randomBytes(16).toString("base64url")
+    const bytes = randomBytes(16)
+    bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0) // the id begins with a letter: one with "-" would be taken for an option
+    const id = bytes.toString("base64url")
     yield* runJava(["kafka.tools.StorageTool", "format", "-t", id, "-c", file])
 
     let running: { readonly child: ChildProcess; readonly ended: Promise<unknown> } | undefined

@@ -1,22 +1,21 @@
 /** A process of a test that commits and shows heights, killed in the middle of it. */
 import { spawn } from "node:child_process"
-import * as path from "node:path"
-
-const viteNode = path.join(import.meta.dirname, "..", "..", "node_modules", "vite-node", "vite-node.mjs")
+import { joined } from "../joined.js"
 
 /**
- * Runs a script with vite-node and kills it (-9) a moment after it has printed so many lines; gives the first and the
+ * Runs a script and kills it (-9) a moment after it has printed so many lines; gives the first and the
  * last height that it printed, one a line.
  * @param within longest time in ms from the last of these lines to the kill; the moment is random
  */
-export const runAndKill = (
+export const runAndKill = async (
   script: string,
   args: ReadonlyArray<string>,
   lines: number,
   within = 10
-): Promise<{ readonly first: number; readonly last: number }> =>
-  new Promise((resolve, reject) => {
-    const running = spawn(process.execPath, [viteNode, "--script", script, ...args], {
+): Promise<{ readonly first: number; readonly last: number }> => {
+  const program = await joined(script)
+  return new Promise((resolve, reject) => {
+    const running = spawn(process.execPath, [program, ...args], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     let out = ""
@@ -37,3 +36,4 @@ export const runAndKill = (
       else resolve({ first: heights[0] ?? -1, last: heights.at(-1) ?? -1 })
     })
   })
+}

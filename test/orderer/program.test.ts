@@ -94,20 +94,24 @@ describe("stages", () => {
       expect(textsOf(blocks)).toEqual(["pending"])
     })
   )
-  it.scopedLive("refuse ledgers of another system channel, and a folder that another node uses", () =>
-    Effect.gen(function* () {
-      const folder = yield* temporaryFolder
-      yield* Effect.scoped(start(folder))
-      const kafka = { ORDERER_GENERAL_GENESISFILE: path.join(chainA, "genesis-kafka.block") }
-      const other = yield* Effect.flip(start(folder, kafka))
-      expect(other).toMatchObject({ stage: "system channel", exitCode: 1 })
-      expect(String(other.message)).toContain(
-        "the bootstrap block is of channel syskafka, but the ledgers here are of sys"
-      )
-      yield* start(folder)
-      const second = yield* Effect.flip(start(folder))
-      expect(second).toMatchObject({ stage: "ledgers", exitCode: 2 })
-    })
+  it.scopedLive(
+    "refuse ledgers of another system channel, no genesis block (check 4), and a folder that another node uses",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        yield* Effect.scoped(start(folder))
+        const kafka = { ORDERER_GENERAL_GENESISFILE: path.join(chainA, "genesis-kafka.block") }
+        const other = yield* Effect.flip(start(folder, kafka))
+        expect(other).toMatchObject({ stage: "system channel", exitCode: 1 })
+        expect(String(other.message)).toContain(
+          "the bootstrap block is of channel syskafka, but the ledgers here are of sys"
+        )
+        const without = yield* Effect.flip(start(folder, { ORDERER_GENERAL_GENESISFILE: "/nowhere/genesis.block" }))
+        expect(without).toMatchObject({ stage: "bootstrap block", exitCode: 2 })
+        yield* start(folder)
+        const second = yield* Effect.flip(start(folder))
+        expect(second).toMatchObject({ stage: "ledgers", exitCode: 2 })
+      })
   )
   it.scopedLive("build a provisional genesis block from a profile, and go on from their ledger", () =>
     Effect.gen(function* () {

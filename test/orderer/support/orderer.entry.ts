@@ -1,7 +1,6 @@
-// The orderer as a process of its own, from the sources: run by vite-node.
+// The orderer as a process of its own, from the sources: joined into one file.
 import { main } from "../../../src/orderer/main.js"
 
-process.removeAllListeners("SIGTERM") // vite's own, which would end the process at once
 const [, argv0 = "orderer", ...argv] = process.argv
 const options = {
   argv,

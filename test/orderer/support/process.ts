@@ -4,10 +4,10 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import { joined } from "../../joined.js"
 import { chainA, msps } from "./node.js"
 
 const root = path.join(import.meta.dirname, "../../..")
-const viteNode = path.join(root, "node_modules/vite-node/vite-node.mjs")
 const entry = path.join(import.meta.dirname, "orderer.entry.ts")
 
 export const freePort: Effect.Effect<number> = Effect.promise(
@@ -45,26 +45,29 @@ export interface Started {
 /** Starts a process; killed with the scope when it is still there. */
 export const launch = (args: ReadonlyArray<string>, env: Record<string, string>, cwd: string = root) =>
   Effect.acquireRelease(
-    Effect.sync((): Started => {
-      const child = spawn(process.execPath, [viteNode, "--root", root, entry, "--", ...args], {
-        cwd,
-        env: { PATH: process.env.PATH ?? "", ...env },
-        stdio: ["ignore", "pipe", "pipe"]
-      })
-      let stdout = ""
-      let stderr = ""
-      child.stdout.on("data", (data) => {
-        stdout += data
-      })
-      child.stderr.on("data", (data) => {
-        stderr += data
-      })
-      return {
-        child,
-        output: () => ({ stdout, stderr }),
-        ended: new Promise((resolve) => child.on("close", (code, signal) => resolve(code ?? String(signal))))
+    Effect.map(
+      Effect.promise(() => joined(entry)),
+      (program): Started => {
+        const child = spawn(process.execPath, [program, ...args], {
+          cwd,
+          env: { PATH: process.env.PATH ?? "", ...env },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+        let stdout = ""
+        let stderr = ""
+        child.stdout.on("data", (data) => {
+          stdout += data
+        })
+        child.stderr.on("data", (data) => {
+          stderr += data
+        })
+        return {
+          child,
+          output: () => ({ stdout, stderr }),
+          ended: new Promise((resolve) => child.on("close", (code, signal) => resolve(code ?? String(signal))))
+        }
       }
-    }),
+    ),
     ({ child, ended }) =>
       Effect.promise(async () => {
         if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
