@@ -221,18 +221,21 @@ const play = (ledger: PeerLedgerShape, plan: ReadonlyArray<ReadonlyArray<Planned
 
 describe("a ledger and its model", () => {
   it("agree on random simulations and blocks", async () => {
+    let operations = 0
     await fc.assert(
-      fc.asyncProperty(rounds, (plan) =>
-        run(
+      fc.asyncProperty(rounds, (plan) => {
+        operations += plan.flat().reduce((sum, { ops }) => sum + ops.length, 0)
+        return run(
           Effect.gen(function* () {
             const root = path.join(yield* tempDir, "ledgersData")
             const provider = yield* makeLedgerProvider({ root, historyEnabled: true })
             yield* play(yield* provider.create(genesis()), plan)
           })
         )
-      ),
-      { numRuns: long ? 700 : 10 }
+      }),
+      { numRuns: long ? 1500 : 10 }
     )
+    if (long) expect(operations).toBeGreaterThanOrEqual(100_000)
   }, 3_600_000)
 
   it("agree on ranges past 50 and 100 results, cut short and exhausted", () =>
