@@ -18,16 +18,17 @@ import { GrpcFailure } from "./errors.js"
 import type { BidiHandler, CallEvents, CallIn, CallOut, RawHandler, ServerCall } from "./handlers.js"
 import { rawHandler, type ServerStreamHandler, type UnaryHandler } from "./handlers.js"
 import { Code } from "./status.js"
+import { Turns } from "./Turns.js"
 
 /** What callers hear while the server stops: the text of the reference's closed connection. */
 export const stopping = new GrpcFailure({ code: Code.Unavailable, details: "transport is closing" })
 
-/** Starts a handler's fiber; `done` gets its exit unless the call is over by then. */
-export type Run<R> = (
-  effect: Effect.Effect<void, unknown, R>,
-  call: ServerCall,
-  path: string
-) => Fiber.RuntimeFiber<void, unknown>
+export interface Run<R> {
+  /** Starts a handler's fiber, whose exit ends the call. */
+  (effect: Effect.Effect<void, unknown, R>, call: ServerCall, path: string): Fiber.RuntimeFiber<void, unknown>
+  /** When the calls of the service begin. */
+  readonly turns: Turns
+}
 
 /** A runner whose fibers end with the scope. `defect` is told of failures that nobody declared. */
 export const makeRunner = <R>(
@@ -47,7 +48,7 @@ export const makeRunner = <R>(
         return running.length === 0 ? Effect.void : closingEffect(`calls of ${service}`, Fiber.awaitAll(running), grace)
       })
     )
-    return (effect, call, path) => {
+    const run = (effect: Effect.Effect<void, unknown, R>, call: ServerCall, path: string) => {
       const fiber = fork(stopped ? Effect.interrupt : effect, { immediate: true })
       const place = fibers.add(fiber)
       fiber.addObserver((exit) => {
@@ -61,6 +62,7 @@ export const makeRunner = <R>(
       })
       return fiber
     }
+    return Object.assign(run, { turns: new Turns() })
   })
 
 /** What a running fiber needs from the events of its call. */
@@ -81,16 +83,30 @@ const single =
   ) =>
   (call: ServerCall): CallEvents => {
     let fiber: Fiber.RuntimeFiber<void, unknown> | undefined
+    let state: "open" | "requested" | "closed" = "open"
+    const interrupt = closing(() => fiber)
     call.read()
     return {
       message: (request) => {
-        fiber ??= run(serve(request, call), call, call.info.path)
+        if (state !== "open") return
+        state = "requested"
+        run.turns.take(() => {
+          if (state !== "requested") return
+          fiber = run(
+            Effect.suspend(() => serve(request, call)),
+            call,
+            call.info.path
+          )
+        })
       },
       halfClosed: () => {
-        if (fiber === undefined) call.fail(noRequest)
+        if (state === "open") call.fail(noRequest)
       },
       ...(drained === undefined ? {} : { drained: drained(call) }),
-      closed: closing(() => fiber)
+      closed: () => {
+        state = "closed"
+        interrupt()
+      }
     }
   }
 
