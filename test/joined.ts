@@ -4,31 +4,36 @@
  * a test.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { build } from "esbuild"
+import { type BuildOptions, build } from "esbuild"
 
 /** In the repository, so that packages which stay outside are found. */
 const folder = fileURLToPath(new URL("../node_modules/.cache/fabric-effect/joined", import.meta.url))
 
 const DAY = 86_400_000
 
+/** How `npm run build` joins programs (scripts/bundle.mjs), as far as tests need it. */
+export const joining = {
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
+  // packages of the older kind ask for `require`
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
+  },
+  logLevel: "warning"
+} satisfies BuildOptions
+
+/** Puts beside joined programs what they start threads from. */
+export const putThreads = (place: string): void =>
+  copyFileSync(new URL("../src/validation/signatureWorker.mjs", import.meta.url), join(place, "signatureWorker.mjs"))
+
 const make = async (entry: string): Promise<string> => {
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    write: false,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
-    // packages of the older kind ask for `require`
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
-    },
-    logLevel: "warning"
-  })
+  const { outputFiles } = await build({ ...joining, entryPoints: [entry], write: false })
   const text = outputFiles[0]?.contents ?? new Uint8Array()
   const hash = createHash("sha256").update(text).digest("hex").slice(0, 16)
   const file = join(folder, `${basename(entry, ".ts")}-${hash}.mjs`)
@@ -37,6 +42,7 @@ const make = async (entry: string): Promise<string> => {
     const { mtimeMs } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
     if (mtimeMs < Date.now() - DAY) rmSync(join(folder, name), { force: true })
   }
+  putThreads(folder)
   // whole or not at all: others make the same file at the same time
   const unfinished = `${file}.${process.pid}`
   writeFileSync(unfinished, text)

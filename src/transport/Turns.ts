@@ -11,7 +11,10 @@ export class Turns {
   private next = 0
   private taken = false
 
-  /** `begin` may not throw: there is nobody above it. Begins at once if nobody has begun in this turn of the loop; otherwise later, in the order of arrival. */
+  /**
+   * Begins at once if nobody has begun in this turn of the loop; otherwise later, in the order of arrival. `begin` may
+   * not throw: there is nobody above it.
+   */
   take(begin: () => void): void {
     if (this.taken) {
       this.waiting.push(begin)

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type SignatureJob, verifyJob } from "../crypto/index.js"
+import * as Log from "../runtime/Log.js"
 
 export interface SignatureVerifierShape {
   /**
@@ -24,6 +25,8 @@ export class SignatureVerifier extends Context.Tag("validation/SignatureVerifier
   SignatureVerifier,
   SignatureVerifierShape
 >() {}
+
+const log = Log.module("committer.txvalidator")
 
 /** Portions below this are not worth a message. */
 const FEW = 16
@@ -78,8 +81,13 @@ class VerifyingThread {
   private readonly waiting = new Map<number, Waiting>()
   private next = 0
   private worker: Worker | undefined
+  private ending = false
 
-  constructor(file: URL) {
+  constructor(
+    file: URL,
+    /** Hears why the worker is gone before its time. */
+    private readonly gone: (reason: string) => void
+  ) {
     this.worker = new Worker(file, { name: "signatures", resourceLimits: { maxYoungGenerationSizeMb: 8 } })
     this.worker.unref()
     this.worker.on("message", ({ good, id }: { readonly good: Uint8Array; readonly id: number }) => {
@@ -87,8 +95,8 @@ class VerifyingThread {
       this.waiting.delete(id)
       done?.settle(good)
     })
-    this.worker.on("error", () => this.lost())
-    this.worker.on("exit", () => this.lost())
+    this.worker.on("error", ({ message }) => this.lost(message))
+    this.worker.on("exit", (code) => this.lost(`it ended with ${code}`))
   }
 
   verify(jobs: Jobs): Promise<Uint8Array> {
@@ -101,7 +109,8 @@ class VerifyingThread {
     })
   }
 
-  private lost(): void {
+  private lost(reason: string): void {
+    if (this.worker !== undefined && !this.ending) this.gone(reason)
     this.worker = undefined
     const left = [...this.waiting.values()]
     this.waiting.clear()
@@ -109,6 +118,7 @@ class VerifyingThread {
   }
 
   async end(): Promise<void> {
+    this.ending = true
     await this.worker?.terminate()
   }
 }
@@ -120,10 +130,13 @@ export const makeSignatureVerifier = (
   Effect.gen(function* () {
     const count = Math.min(processors - 1, MOST_WORKERS)
     const threads: Array<VerifyingThread> = []
+    const lines = yield* log.sync
+    const gone = (reason: string): void =>
+      lines.warning(`a thread that verifies signatures is gone, the thread pool does its work: ${reason}`)
     yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(threads.splice(0).map((thread) => thread.end()))))
     const file = new URL("./signatureWorker.mjs", import.meta.url)
     const inThreads = async (jobs: Jobs): Promise<Uint8Array> => {
-      while (threads.length < count) threads.push(new VerifyingThread(file))
+      while (threads.length < count) threads.push(new VerifyingThread(file, gone))
       const each = Math.ceil(jobs.length / threads.length)
       const portions = await Promise.all(
         threads.map((thread, i) => thread.verify(jobs.slice(i * each, (i + 1) * each)))

@@ -1,5 +1,5 @@
 /** Small functions on bytes that every folder needs: comparing, joining, hex, strict UTF-8. */
-import { createHash, hash } from "node:crypto"
+import * as crypto from "node:crypto"
 import { WireError } from "./errors.js"
 
 /** The value of every absent byte field. */
@@ -61,13 +61,14 @@ export const toText = (bytes: Uint8Array): string => lenient.decode(bytes)
 
 /** SHA-256 over the plain concatenation of `parts`, of which there may be any number. */
 export const sha256Of = (parts: Iterable<Uint8Array>): Uint8Array => {
-  const state = createHash("sha256")
+  const state = crypto.createHash("sha256")
   for (const part of parts) state.update(part)
   return state.digest()
 }
 
-// One-shot hashing came with Node 20.12; it saves the hash object, which costs more than hashing a short text.
-const oneShot: typeof hash | undefined = typeof hash === "function" ? hash : undefined
+// One-shot hashing came with Node 20.12, which is why it is not imported by name; it saves the hash object, which costs
+// more than hashing a short text.
+const oneShot: typeof crypto.hash | undefined = crypto.hash
 const SHORT = 1024
 
 /** The same for a few parts. */

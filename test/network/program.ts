@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { afterAll, beforeAll } from "vitest"
+import { joining, putThreads } from "../joined.js"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
 export const sample = join(root, "samples/chaincode/asset-transfer")
@@ -20,20 +21,13 @@ export const programHome = (): (() => string) => {
       copyFileSync(join(root, launcher), join(home, launcher))
     for (const folder of ["config", "samples"]) symlinkSync(join(root, folder), join(home, folder))
     await build({
+      ...joining,
       absWorkingDir: root,
       entryPoints: { orderer: "src/orderer/main.ts", peer: "src/peer/main.ts", network: "src/network/main.ts" },
       outdir: join(home, "dist/bin"),
-      outExtension: { ".js": ".mjs" },
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node20",
-      external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
-      banner: {
-        js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
-      },
-      logLevel: "warning"
+      outExtension: { ".js": ".mjs" }
     })
+    putThreads(join(home, "dist/bin"))
   })
   afterAll(() => rmSync(home, { recursive: true, force: true }))
   return () => home

@@ -7,28 +7,19 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { build } from "esbuild"
+import { joining, putThreads } from "../../joined.js"
 import { nodeFolder } from "../support.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const entry = fileURLToPath(new URL("peer.entry.ts", import.meta.url))
 
 /** The program joined into one file as `npm run build` does, from the sources as they are now. */
-const program = join(root, "node_modules/.cache/fabric-effect", `peer-${process.pid}.mjs`)
-export const buildProgram = (): Promise<unknown> =>
-  build({
-    entryPoints: [entry],
-    outfile: program,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
-    },
-    sourcemap: "inline",
-    logLevel: "warning"
-  })
+const place = join(root, "node_modules/.cache/fabric-effect")
+const program = join(place, `peer-${process.pid}.mjs`)
+export const buildProgram = async (): Promise<void> => {
+  await build({ ...joining, entryPoints: [entry], outfile: program, sourcemap: "inline" })
+  putThreads(place)
+}
 export const removeProgram = (): void => rmSync(program, { force: true })
 
 export const freePort: Effect.Effect<number> = Effect.promise(
