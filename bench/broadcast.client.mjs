@@ -1,10 +1,12 @@
 // The other side of broadcast.bench.ts, in a process of its own: bare HTTP/2 with ready-made gRPC frames, so that the
-// orderer's CPU time is measured alone. One argument: JSON of {address, envelopes, streams, window, messages, warmup}.
+// orderer's CPU time is measured alone. One argument: JSON of {address, envelopes, streams, window, messages, warmup,
+// rate}. With a rate (envelopes a second of all streams together) they are sent one by one, evenly; with 0 as fast as
+// they are answered.
 // Prints one JSON line: messages, seconds, p50 and p99 in milliseconds.
 import * as fs from "node:fs"
 import * as http2 from "node:http2"
 
-const { address, envelopes, messages, streams, warmup, window } = JSON.parse(process.argv[2])
+const { address, envelopes, messages, rate, streams, warmup, window } = JSON.parse(process.argv[2])
 const file = fs.readFileSync(envelopes)
 // the file is a run of gRPC frames: 0, length (4 bytes), envelope
 const frames = []
@@ -21,7 +23,7 @@ session.on("error", (error) => {
   process.exit(1)
 })
 
-const run = (count, first, record) =>
+const run = (count, index, record) =>
   new Promise((resolve, reject) => {
     const stream = session.request({
       ":path": "/orderer.AtomicBroadcast/Broadcast",
@@ -32,11 +34,17 @@ const run = (count, first, record) =>
     let sent = 0
     let received = 0
     let rest = Buffer.alloc(0)
+    const first = index * 997
     const sentAt = new Float64Array(count)
+    const begun = performance.now()
+    /** How many may have been sent by now. */
+    const due = (now) =>
+      rate === 0 ? count : Math.min(count, Math.floor((((now - begun) * rate) / 1000 + index) / streams))
     const fill = () => {
       const batch = []
       const now = performance.now()
-      while (sent < count && sent - received < window) {
+      const limit = due(now)
+      while (sent < limit && sent - received < window) {
         batch.push(frames[(first + sent) % frames.length])
         sentAt[sent] = now
         sent += 1
@@ -59,14 +67,16 @@ const run = (count, first, record) =>
       rest = bytes
       if (received < count) fill()
     })
+    const pacing = rate === 0 ? undefined : setInterval(fill, 1)
     stream.on("error", reject)
+    stream.on("close", () => clearInterval(pacing))
     stream.on("end", () => (received === count ? resolve() : reject(new Error(`${received} of ${count} answered`))))
     fill()
   })
 
 const all = async (total, record) => {
   const each = Math.ceil(total / streams)
-  await Promise.all(Array.from({ length: streams }, (_, i) => run(each, i * 997, record)))
+  await Promise.all(Array.from({ length: streams }, (_, i) => run(each, i, record)))
   return each * streams
 }
 

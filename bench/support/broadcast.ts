@@ -18,6 +18,8 @@ export interface BroadcastLoad {
   readonly streams: number
   /** Messages of one stream on their way. */
   readonly window: number
+  /** Envelopes a second of all streams together, one by one; as fast as they are answered if not given. */
+  readonly rate?: number | undefined
   /** A crypto-config folder, if not the recorded one. */
   readonly crypto?: string | undefined
 }
@@ -52,8 +54,9 @@ const writeEnvelopes = (folder: string, { channelId, crypto, size }: BroadcastLo
 export const broadcastLoad = (name: string, folder: string, under: Under, load: BroadcastLoad) =>
   Effect.flatMap(writeEnvelopes(folder, load), (envelopes) =>
     Effect.async<Row, Error>((resume) => {
-      const { messages, streams, window } = load
-      const options = { address: under.address, envelopes, messages, streams, warmup: Math.ceil(messages / 4), window }
+      const { messages, rate = 0, streams, window } = load
+      const warmup = Math.ceil(messages / 4)
+      const options = { address: under.address, envelopes, messages, streams, warmup, window, rate }
       const client = fork(
         fileURLToPath(new URL("../broadcast.client.mjs", import.meta.url)),
         [JSON.stringify(options)],
