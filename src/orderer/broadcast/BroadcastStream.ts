@@ -1,7 +1,7 @@
 /**
  * One Broadcast stream: messages are judged side by side, ordered in the order they came, answered in that order. Each
  * gets one answer; the first that is not SUCCESS is the last, and what came behind it is dropped unordered.
- * Callbacks and no fibers: one fiber per batch of messages that goes to consensus.
+ * Callbacks and no fibers, but for what a chain does not take at once: one per batch of messages.
  * Source: orderer.md 3.5; design.md section 5; orderer/common/broadcast/broadcast.go.
  */
 import * as Effect from "effect/Effect"
@@ -21,8 +21,11 @@ import type { VerifyLane } from "./VerifyLane.js"
 /** A channel as Broadcast uses it. */
 export interface BroadcastChannel {
   readonly processor: Processor
-  readonly chain: Pick<Chain, "waitReady" | "order" | "configure">
+  readonly chain: Pick<Chain, "waitReady" | "order" | "orderNow" | "configure">
 }
+
+/** What became of messages handed to consensus; `undefined` when it was interrupted. */
+export type Outcome = Either.Either<void, NotReady> | undefined
 
 export interface BroadcastOptions {
   /** The channel of that name, or the system channel, which judges what is meant for channels that do not exist. */
@@ -30,11 +33,8 @@ export interface BroadcastOptions {
   readonly lane: VerifyLane
   readonly metrics: BroadcastMetrics
   readonly log: SyncLog
-  /** Runs an effect in the scope of the service and tells how it ended; `undefined` when it was interrupted. */
-  readonly run: (
-    effect: Effect.Effect<void, NotReady>,
-    done: (outcome: Either.Either<void, NotReady> | undefined) => void
-  ) => void
+  /** Runs an effect in the scope of the service and tells how it ended. */
+  readonly run: (effect: Effect.Effect<void, NotReady>, done: (outcome: Outcome) => void) => void
   /** Runs a callback above which nobody stands. */
   readonly guard: (callback: () => void) => void
   /** Milliseconds on a monotonic clock. */
@@ -84,6 +84,7 @@ const refused = (refusal: MessageRefused): State => ({
 /** What callers hear while the node stops. */
 const stoppingFailure = new GrpcFailure({ code: Code.Unavailable, details: "transport is closing" })
 const verifying = { _tag: "Verifying" } as const
+const taken: Outcome = Either.right(undefined)
 
 export class BroadcastStream implements CallEvents {
   private readonly entries: Array<Entry> = []
@@ -144,7 +145,12 @@ export class BroadcastStream implements CallEvents {
   /** The service stops: nothing more is taken in; what consensus has is answered, then the caller is told. */
   stop(): void {
     this.stopping = true
-    if (!this.ordering && !this.over) this.end(stoppingFailure)
+    if (!this.ordering) this.abandon()
+  }
+
+  /** The service waits no longer for what consensus has. */
+  abandon(): void {
+    if (!this.over) this.end(stoppingFailure)
   }
 
   private readMore(): void {
@@ -224,10 +230,11 @@ export class BroadcastStream implements CallEvents {
     entry.validated = this.options.clock()
     if (Either.isLeft(processed)) this.answerLast(entry, statusOf(processed.left), processed.left.detail)
     else {
-      const open = () => {
-        this.barrier = false
-      }
-      this.submit(1, channel.chain, (chain) => chain.configure(processed.right), open)
+      this.ordering = true
+      this.run(channel.chain, channel.chain.configure(processed.right), (outcome) => {
+        if (outcome !== undefined && Either.isRight(outcome)) this.barrier = false
+        this.settle(1, outcome)
+      })
     }
   }
 
@@ -238,31 +245,38 @@ export class BroadcastStream implements CallEvents {
       if (state._tag !== "Ready" || state.channel !== channel || batch.length === batchLimit) break
       batch.push(state.ordering)
     }
-    this.submit(batch.length, channel.chain, (chain) => chain.order(batch))
+    const { chain } = channel
+    const count = batch.length
+    this.ordering = true
+    const done = (refused: NotReady | undefined) => {
+      this.options.guard(() => this.settle(count, refused === undefined ? taken : Either.left(refused)))
+    }
+    if (chain.orderNow?.(batch, done) === true) return
+    this.run(chain, chain.order(batch), (outcome) => this.settle(count, outcome))
   }
 
-  private submit(
-    count: number,
+  private run(
     chain: BroadcastChannel["chain"],
-    take: (chain: BroadcastChannel["chain"]) => Effect.Effect<void, NotReady>,
-    taken: () => void = () => {}
+    take: Effect.Effect<void, NotReady>,
+    done: (outcome: Outcome) => void
   ): void {
-    this.ordering = true
-    this.options.run(Effect.zipRight(chain.waitReady, take(chain)), (outcome) => {
-      this.ordering = false
-      if (this.over) return
-      if (outcome === undefined) this.end(stoppingFailure)
-      else if (Either.isLeft(outcome)) {
-        const entry = this.entries[0]
-        if (entry !== undefined) this.answerLast(entry, common.Status.SERVICE_UNAVAILABLE, outcome.left.detail)
-      } else {
-        taken()
-        for (const entry of this.entries.splice(0, count)) this.answer(entry)
-        if (this.stopping) this.end(stoppingFailure)
-        this.advance()
-        this.readMore()
-      }
-    })
+    this.options.run(Effect.zipRight(chain.waitReady, take), done)
+  }
+
+  /** Consensus has taken the first messages, or not. */
+  private settle(count: number, outcome: Outcome): void {
+    this.ordering = false
+    if (this.over) return
+    if (outcome === undefined) this.end(stoppingFailure)
+    else if (Either.isLeft(outcome)) {
+      const entry = this.entries[0]
+      if (entry !== undefined) this.answerLast(entry, common.Status.SERVICE_UNAVAILABLE, outcome.left.detail)
+    } else {
+      for (const entry of this.entries.splice(0, count)) this.answer(entry)
+      if (this.stopping) this.end(stoppingFailure)
+      this.advance()
+      this.readMore()
+    }
   }
 
   private answer(entry: Entry): void {

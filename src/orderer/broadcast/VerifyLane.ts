@@ -1,12 +1,13 @@
 /**
- * The node's way to verify envelope signatures off the main thread. A trickle goes to node's thread pool, bounded so
- * that the journal's synced writes, which share the pool's one queue, never wait behind thousands of signatures; once
+ * The node's way to verify envelope signatures. One or two that wait alone are verified right here: to wake another
+ * thread and to be woken by it costs two busy cores more than the verification. More go to node's thread pool, bounded
+ * so that the journal's synced writes, which share the pool's one queue, never wait behind thousands of signatures; once
  * there is a backlog a worker thread takes batches.
  * Source: design.md section 5 (bytes and speed).
  */
 import type { KeyObject } from "node:crypto"
 import * as Either from "effect/Either"
-import { admitSignature, nodeHashName, signatureHash } from "../../crypto/index.js"
+import { admitSignature, nodeHashName, signatureHash, verifyDer } from "../../crypto/index.js"
 
 import type { Identity } from "../../msp/index.js"
 import { type Job, VerifyWorker } from "./verifyWorker.js"
@@ -16,6 +17,8 @@ interface Waiting extends Job {
   readonly done: (good: boolean) => void
 }
 
+/** Signatures verified here at a time, when nothing is under way elsewhere. */
+const hereLimit = 2
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
 const poolLimit = 8
 /** A backlog that starts the worker. */
@@ -75,18 +78,29 @@ export class VerifyLane {
 
   // ---- Sending ---------------------------------------------------------------------------------------------------
 
-  /** Messages come in runs: one look at the whole run. */
+  /** Messages come in runs: one look at all that one turn of the event loop brings, of whatever stream. */
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.scheduled = false
       this.pump()
     })
   }
 
+  private verifyHere(): void {
+    const jobs = this.waiting
+    this.waiting = []
+    for (const { data, done, hash, key, signature } of jobs) this.answer(done, verifyDer(hash, data, key, signature))
+  }
+
   private pump(): void {
     if (this.closed) return
+    const isIdle = this.inPool === 0 && this.batches.length === 0
+    if (isIdle && this.waiting.length <= hereLimit) {
+      this.verifyHere()
+      return
+    }
     if (this.worker === undefined && this.mayStartWorker && this.waiting.length >= workerBacklog) this.startWorker()
     if (this.worker !== undefined) {
       while (this.batches.length < batchesAhead && this.waiting.length > 0) this.sendBatch(this.worker)

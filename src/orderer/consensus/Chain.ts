@@ -35,6 +35,12 @@ export interface Chain {
    * (solo: on disk; Kafka: acknowledged by the brokers). On failure the client must send again.
    */
   readonly order: (messages: ReadonlyArray<Ordering>) => Effect.Effect<void, NotReady>
+  /**
+   * `order` without a fiber. False when something stands in its way: nothing was taken, and `waitReady` and `order` tell
+   * more. Else `done` is called once and later: with nothing when the messages are certain to be ordered, or with why
+   * they are not. `done` must not throw.
+   */
+  readonly orderNow?: (messages: ReadonlyArray<Ordering>, done: (refused: NotReady | undefined) => void) => boolean
   /** Takes a config message. */
   readonly configure: (config: Ordering) => Effect.Effect<void, NotReady>
   /** Done while the chain cannot vouch for its height; replaced by a new one when it can again. */

@@ -94,7 +94,10 @@ const makeBroadcast = (trace: Tracer | undefined) =>
         lastEnded = () => resume(Effect.void)
         if (streams.size === 0) lastEnded()
       })
-      return closingEffect("broadcast streams", ended, stopLimit)
+      const abandoned = Effect.sync(() => {
+        for (const stream of streams) guard(() => stream.abandon())
+      })
+      return Effect.zipRight(closingEffect("broadcast streams", ended, stopLimit), abandoned)
     })
     return rawHandler((call) => {
       const stream = new BroadcastStream(call, options)

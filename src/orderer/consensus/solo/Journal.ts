@@ -1,17 +1,17 @@
 /**
  * Solo's durable record of accepted envelopes: a client is answered once its envelope is on disk here, and after a kill
  * the entries that are in no block are replayed in order. All calls that come while a write is under way share the next
- * one (group commit), so durability costs one synced write per round and not per envelope.
+ * one (group commit), so durability costs one synced write per round and not per envelope. Plain callbacks between
+ * `record` and its `done`: what comes one by one pays for its write and for nothing around it.
  *
  * Files rotate; one is removed when blocks hold all of its entries. Format: journalFormat.ts.
  */
 
-import { constants } from "node:fs"
+import { constants, write as writeBytes } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import { closing } from "../../../runtime/closing.js"
@@ -30,13 +30,18 @@ import {
 /** An envelope to record; it gets its sequence here. */
 export type JournalInput = Pick<JournalEntry, "kind" | "configSequence" | "envelope">
 
+/** Told how a call ended: nothing, or why nothing of it is recorded. Must not throw. */
+export type Recorded = (failure: JournalFailed | undefined) => void
+
 export interface Journal {
   /** Entries found at open that are in no block, in order. */
   readonly replay: ReadonlyArray<JournalEntry>
   /**
-   * Records envelopes; done when they are on disk and have been handed to the sink. Order of calls is order of
-   * sequences. On failure none of them is recorded.
+   * Records envelopes. `done` is called once and later: when they are on disk and have been handed to the sink, or with
+   * the failure, and then none of them is recorded. Order of calls is order of sequences.
    */
+  readonly record: (inputs: ReadonlyArray<JournalInput>, done: Recorded) => void
+  /** `record` as an effect. An interrupted one may have been recorded. */
   readonly append: (inputs: ReadonlyArray<JournalInput>) => Effect.Effect<void, JournalFailed>
   /**
    * Records that `block` takes everything up to `consumed`; must be done before the block is written. The call starts
@@ -65,7 +70,7 @@ export interface JournalOptions {
 /** One `append`, `cut` or `probe` on its way to the disk. */
 interface Request {
   readonly records: ReadonlyArray<JournalRecord>
-  readonly done: Deferred.Deferred<void, JournalFailed>
+  readonly done: Recorded
 }
 
 interface JournalFile {
@@ -152,7 +157,7 @@ class Writer {
     this.nextNumber = (files[files.length - 1]?.number ?? 0) + 1
   }
 
-  private async create(): Promise<void> {
+  private async create(): Promise<fs.FileHandle> {
     const file = path.join(this.options.folder, fileName(this.nextNumber))
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_DSYNC
     const handle = await fs.open(file, flags, 0o640)
@@ -175,37 +180,74 @@ class Writer {
     }
     this.files.push({ number: this.nextNumber, path: file, lastSequence: 0 })
     this.nextNumber += 1
+    return handle
   }
 
-  async write(records: ReadonlyArray<JournalRecord>): Promise<void> {
-    if (this.handle !== undefined && this.offset >= (this.options.fileBytes ?? defaultFileBytes)) {
+  /** Writes one frame. One call at a time: the next one not before `done`. */
+  write(records: ReadonlyArray<JournalRecord>, done: Recorded): void {
+    const { handle } = this
+    if (handle !== undefined && !this.torn && !this.isFull()) this.writeFrame(handle, records, done)
+    else {
+      const begin = (made: fs.FileHandle) => this.writeFrame(made, records, done)
+      this.prepare().then(begin, (cause) => done(this.failed(cause)))
+    }
+  }
+
+  private isFull(): boolean {
+    return this.offset >= (this.options.fileBytes ?? defaultFileBytes)
+  }
+
+  private failed(cause: unknown): JournalFailed {
+    return new JournalFailed({ op: "write", path: this.options.folder, cause })
+  }
+
+  /** The file for the next frame: the next one after a full one, without what a failed write left. */
+  private async prepare(): Promise<fs.FileHandle> {
+    if (this.handle !== undefined && this.isFull()) {
       const full = this.handle
       this.handle = undefined
       await full.close()
     }
-    if (this.handle === undefined) await this.create()
-    const { handle } = this
-    if (handle === undefined) throw new Error("no file") // create throws first
+    const handle = this.handle ?? (await this.create())
     if (this.torn) {
       await handle.truncate(this.offset)
       this.torn = false
     }
+    return handle
+  }
+
+  private writeFrame(handle: fs.FileHandle, records: ReadonlyArray<JournalRecord>, done: Recorded): void {
     const size = frameSize(records)
     if (this.buffer.length < size) this.buffer = Buffer.allocUnsafe(size)
     const length = encodeFrame(this.frame, records, this.buffer)
-    try {
-      await writeAll(handle, this.buffer.subarray(0, length), this.offset)
-    } catch (error) {
-      this.torn = true
-      throw error
+    const writeFrom = (from: number): void => {
+      writeBytes(handle.fd, this.buffer, from, length - from, this.offset + from, (error, written) => {
+        if (error !== null) {
+          this.torn = true
+          done(this.failed(error))
+        } else if (from + written < length) writeFrom(from + written)
+        else {
+          this.wrote(records, length)
+          done(undefined)
+        }
+      })
     }
+    writeFrom(0)
+  }
+
+  private wrote(records: ReadonlyArray<JournalRecord>, length: number): void {
     if (this.buffer.length > 2 * frameBytes) this.buffer = Buffer.allocUnsafe(256 * 1024)
     this.offset += length
     this.frame += 1
     const file = this.files[this.files.length - 1]
-    for (const record of records) {
-      if (record.kind !== "cut" && file !== undefined) file.lastSequence = record.sequence
-    }
+    if (file === undefined) return
+    for (const record of records) if (record.kind !== "cut") file.lastSequence = record.sequence
+  }
+
+  /** Whether `forget` has something to do. */
+  isForgettable(consumed: number): boolean {
+    const [first] = this.files
+    return this.files.length > 1 && first !== undefined && first.lastSequence <= consumed
   }
 
   /**
@@ -213,10 +255,9 @@ class Writer {
    * nothing of the files that stay.
    */
   async forget(consumed: number): Promise<void> {
-    while (this.files.length > 1) {
+    while (this.isForgettable(consumed)) {
       const [first] = this.files
-      if (first === undefined || first.lastSequence > consumed) return
-      await fs.unlink(first.path)
+      if (first !== undefined) await fs.unlink(first.path)
       this.files.shift()
     }
   }
@@ -248,7 +289,9 @@ export const openJournal = (
       0
     )
     let pending: Array<Request> = []
-    let wake: (() => void) | undefined
+    /** A round is under way or about to begin. */
+    let busy = false
+    let rested = () => {}
     let consumed = 0
     let closed = false
 
@@ -261,67 +304,83 @@ export const openJournal = (
         if (count > 0 && bytes > frameBytes) break
         count += 1
       }
-      const taken = pending.slice(0, count)
-      pending = pending.slice(count)
+      const taken = pending
+      pending = count === taken.length ? [] : taken.splice(count)
       return taken
     }
-    const waitForWork = Effect.async<void>((resume) => {
-      if (pending.length > 0) return resume(Effect.void)
-      wake = () => resume(Effect.void)
-    })
-    const round = Effect.gen(function* () {
+    const round = () => {
       const requests = take()
-      const records = requests.flatMap((request) => request.records)
-      const exit = yield* Effect.exit(attempt("write", options.folder, () => writer.write(records)))
-      if (Exit.isSuccess(exit)) {
-        const entries = records.filter((record): record is JournalEntry => record.kind !== "cut")
-        if (entries.length > 0) options.sink(entries)
+      const [first] = requests
+      if (first === undefined) {
+        busy = false
+        rested()
+        return
       }
-      for (const { done } of requests) Deferred.unsafeDone(done, exit)
-      // a file that cannot be removed now is removed later: nothing depends on it
-      if (consumed > 0) yield* Effect.ignore(attempt("remove", options.folder, () => writer.forget(consumed)))
-    })
+      const records = requests.length === 1 ? first.records : requests.flatMap((request) => request.records)
+      writer.write(records, (failure) => {
+        if (failure === undefined) {
+          const entries = records.filter((record): record is JournalEntry => record.kind !== "cut")
+          if (entries.length > 0) options.sink(entries)
+        }
+        for (const { done } of requests) done(failure)
+        // a file that cannot be removed now is removed later: nothing depends on it
+        if (writer.isForgettable(consumed)) writer.forget(consumed).then(round, round)
+        else round()
+      })
+    }
+    const rest = () =>
+      new Promise<void>((resolve) => {
+        rested = resolve
+        if (!busy) resolve()
+      })
     const failed = () => new JournalFailed({ op: "write", path: options.folder, cause: new Error("closed") })
     yield* Effect.addFinalizer(() =>
       Effect.zipRight(
         Effect.sync(() => {
           closed = true
-          for (const { done } of pending) Deferred.unsafeDone(done, Effect.fail(failed()))
+          const left = pending
           pending = []
+          for (const { done } of left) done(failed())
         }),
-        closing(`journal ${options.folder}`, () => writer.close())
+        closing(`journal ${options.folder}`, () => rest().then(() => writer.close()))
       )
     )
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(waitForWork, Effect.uninterruptible(round))))
 
-    /** Puts records into the next frame at once; the result waits for it. */
-    const submit = (records: ReadonlyArray<JournalRecord>): Effect.Effect<void, JournalFailed> => {
-      if (closed) return failed()
-      const done = Deferred.unsafeMake<void, JournalFailed>(FiberId.none)
+    /** Puts records into the next frame at once. */
+    const submit = (records: ReadonlyArray<JournalRecord>, done: Recorded): void => {
+      if (closed) {
+        queueMicrotask(() => done(failed()))
+        return
+      }
       pending.push({ records, done })
-      const waiting = wake
-      wake = undefined
-      waiting?.()
-      return Deferred.await(done)
+      if (busy) return
+      busy = true
+      queueMicrotask(round) // what this turn of the event loop still brings shares the frame
     }
+    const record: Journal["record"] = (inputs, done) =>
+      submit(
+        inputs.map(({ configSequence, envelope, kind }) => ({ kind, sequence: ++sequence, configSequence, envelope })),
+        done
+      )
 
     return {
       replay: unconsumed(found.records, options.height),
-      append: (inputs) =>
-        Effect.suspend(() =>
-          submit(
-            inputs.map(({ configSequence, envelope, kind }) => ({
-              kind,
-              sequence: ++sequence,
-              configSequence,
-              envelope
-            }))
-          )
-        ),
-      cut: (block, upTo) => submit([{ kind: "cut", block, consumed: upTo }]),
+      record,
+      append: appending(record),
+      cut: (block, upTo) => {
+        const done = Deferred.unsafeMake<void, JournalFailed>(FiberId.none)
+        submit([{ kind: "cut", block, consumed: upTo }], (failure) => Deferred.unsafeDone(done, failure ?? Effect.void))
+        return Deferred.await(done)
+      },
       written: (upTo) => {
         consumed = upTo
       },
-      probe: Effect.suspend(() => submit([]))
+      probe: Effect.async((resume) => submit([], (failure) => resume(failure ?? Effect.void)))
     }
   })
+
+/** `append` of a journal that has `record`. */
+export const appending =
+  (record: Journal["record"]): Journal["append"] =>
+  (inputs) =>
+    Effect.async((resume) => record(inputs, (failure) => resume(failure ?? Effect.void)))

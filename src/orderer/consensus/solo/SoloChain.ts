@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberSet from "effect/FiberSet"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -19,8 +20,10 @@ import { type Batch, BlockCutter } from "../../blockcutter/BlockCutter.js"
 import { contentSize } from "../../msgprocessor/envelope.js"
 import { ordererOf } from "../../msgprocessor/filters.js"
 import { type Message, readMessage } from "../../msgprocessor/Message.js"
+import type { BlockRefused } from "../../multichannel/errors.js"
 import type { Chain, ConsenterShape, ConsenterSupport, Ordering } from "../Chain.js"
 import { ConsenterFailed, NotReady } from "../errors.js"
+import type { JournalFailed } from "./errors.js"
 import type { Journal, JournalInput } from "./Journal.js"
 import { openJournal } from "./Journal.js"
 import type { JournalEntry } from "./journalFormat.js"
@@ -94,25 +97,34 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
       ),
       Effect.ignore
     )
+    const sizeOf = (inputs: ReadonlyArray<JournalInput>) =>
+      inputs.reduce((sum, { envelope }) => sum + envelope.length, 0)
+    const recover = yield* FiberSet.makeRuntime<never>()
+    /** What callers hear when the journal could not be written. */
+    const unrecorded = (bytes: number, failure: JournalFailed): NotReady => {
+      release(bytes)
+      if (halted) return new NotReady({ detail: "Exiting" })
+      if (health.fail("journal", failure.message)) {
+        recover(Effect.zipRight(log.error(`[channel: ${channelId}] ${failure.message}`), probing))
+      }
+      return new NotReady({ detail: `cannot enqueue: ${failure.message}` })
+    }
     const take = (inputs: ReadonlyArray<JournalInput>): Effect.Effect<void, NotReady> =>
       Effect.gen(function* () {
         if (halted) return yield* new NotReady({ detail: "Exiting" })
         if (health.reason !== undefined) return yield* new NotReady({ detail: `cannot enqueue: ${health.reason}` })
         yield* waitForRoom
-        const bytes = inputs.reduce((sum, { envelope }) => sum + envelope.length, 0)
+        const bytes = sizeOf(inputs)
         backlog += bytes
-        yield* Effect.catchAll(journal.append(inputs), (failure) =>
-          Effect.gen(function* () {
-            release(bytes)
-            if (halted) return yield* new NotReady({ detail: "Exiting" })
-            if (health.fail("journal", failure.message)) {
-              yield* log.error(`[channel: ${channelId}] ${failure.message}`)
-              yield* Effect.forkIn(probing, scope)
-            }
-            return yield* new NotReady({ detail: `cannot enqueue: ${failure.message}` })
-          })
-        )
+        yield* Effect.mapError(journal.append(inputs), (failure) => unrecorded(bytes, failure))
       })
+    const takeNow = (inputs: ReadonlyArray<JournalInput>, done: (refused: NotReady | undefined) => void): boolean => {
+      if (halted || health.reason !== undefined || backlog >= backlogBytes) return false
+      const bytes = sizeOf(inputs)
+      backlog += bytes
+      journal.record(inputs, (failure) => done(failure && unrecorded(bytes, failure)))
+      return true
+    }
     const input =
       (kind: JournalInput["kind"]) =>
       ({ message, sequence }: Ordering): JournalInput => ({
@@ -120,6 +132,7 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         configSequence: sequence,
         envelope: message.canonical
       })
+    const normal = input("normal")
 
     // ---- Cutting blocks ----
     const cutter = new BlockCutter<JournalEntry>()
@@ -213,22 +226,34 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         yield* stopTimer
       })
 
-    const handle = (event: Event) =>
-      Effect.gen(function* () {
-        if (event._tag === "Entries") {
-          const now = yield* Clock.currentTimeMillis
-          for (const entry of event.entries) {
-            const step = entry.kind === "config" ? orderConfig(entry) : orderNormal(entry, now)
-            if (step !== Effect.void) yield* step // most only wait for their block to fill
-          }
-          return
-        }
-        if (timer?.generation !== event.generation) return
-        timer = undefined
-        if (!(yield* cutPending)) {
-          yield* log.warning("Batch timer expired with no pending requests, this might indicate a bug")
-        }
-      })
+    /** Most entries only wait for their block to fill: no step of the fiber for those. */
+    const orderAll = (
+      entries: ReadonlyArray<JournalEntry>,
+      from: number,
+      now: number
+    ): Effect.Effect<void, BlockRefused> => {
+      for (let i = from; i < entries.length; i++) {
+        const entry = entries[i]
+        if (entry === undefined) break
+        const step = entry.kind === "config" ? orderConfig(entry) : orderNormal(entry, now)
+        if (step !== Effect.void)
+          return Effect.zipRight(
+            step,
+            Effect.suspend(() => orderAll(entries, i + 1, now))
+          )
+      }
+      return Effect.void
+    }
+    const handle = (event: Event): Effect.Effect<void, BlockRefused> => {
+      if (event._tag === "Entries") {
+        return Effect.flatMap(Clock.currentTimeMillis, (now) => orderAll(event.entries, 0, now))
+      }
+      if (timer?.generation !== event.generation) return Effect.void
+      timer = undefined
+      return Effect.flatMap(cutPending, (cut) =>
+        cut ? Effect.void : log.warning("Batch timer expired with no pending requests, this might indicate a bug")
+      )
+    }
     const loop = Effect.forever(Effect.flatMap(Queue.take(events), handle)).pipe(
       Effect.catchAllCause((cause) => {
         if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause)
@@ -249,7 +274,8 @@ const makeChain = (support: ConsenterSupport): Effect.Effect<Chain, ConsenterFai
         yield* Effect.forkIn(loop, scope)
       }),
       waitReady: Effect.void,
-      order: (messages) => take(messages.map(input("normal"))),
+      order: (messages) => take(messages.map(normal)),
+      orderNow: (messages, done) => takeNow(messages.map(normal), done),
       configure: (config) => take([input("config")(config)]),
       errored: () => health.errored(),
       health: Effect.sync(() => health.reason)
