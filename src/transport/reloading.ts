@@ -41,5 +41,5 @@ export const every = <R>(
 ): Effect.Effect<void, never, R | Scope.Scope> => {
   const pause = Duration.toMillis(interval)
   if (pause <= 0) return Effect.void
-  return Effect.asVoid(Effect.forkScoped(Effect.repeat(Effect.delay(once, pause), Schedule.spaced(pause))))
+  return Effect.asVoid(Effect.forkScoped(Effect.delay(Effect.repeat(once, Schedule.spaced(pause)), pause)))
 }

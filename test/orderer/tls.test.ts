@@ -239,11 +239,12 @@ describe("new certificates without a restart (beyond the reference)", () => {
 
         // half a pair, then the other half
         const refusals = () => node.lines.filter((line) => line.includes("the server TLS certificate is not reloaded"))
+        const before = refusals().length // the second pair, too, may have been seen while only half of it was there
         fs.writeFileSync(path.join(folder, "server.crt"), third.certificate)
-        yield* until(() => refusals().length > 0)
+        yield* until(() => refusals().length > before)
         yield* Effect.sleep("100 millis")
         yield* check(second)
-        expect(refusals()).toHaveLength(1)
+        expect(refusals()).toHaveLength(before + 1)
         fs.writeFileSync(path.join(folder, "server.key"), third.key)
         yield* check(third)
 
