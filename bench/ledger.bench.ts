@@ -184,7 +184,7 @@ const program = Effect.scoped(
   })
 )
 
-/** Both ledgers in a process as the product has it: bundled, nothing else in it. */
+/** Both ledgers, then each alone, in a process as the product has it: bundled, nothing else in it. */
 const reopened = (base: string, args: ReadonlyArray<string>) =>
   Effect.promise(async () => {
     const outfile = path.join(process.cwd(), "node_modules/.cache/fabric-effect", `${path.basename(base)}.mjs`)
@@ -197,7 +197,8 @@ const reopened = (base: string, args: ReadonlyArray<string>) =>
       packages: "external",
       logLevel: "warning"
     })
-    spawnSync(process.execPath, [outfile, ...args], { stdio: "inherit" })
+    for (const of of [args, args.slice(0, 2), args.slice(2)])
+      spawnSync(process.execPath, ["--expose-gc", outfile, ...of], { stdio: "inherit" })
     fs.rmSync(outfile)
   })
 

@@ -1,7 +1,7 @@
 /**
- * Two ledgers that are there, a small and a large one, in a process of their own without a compiler in it: commits and
- * point reads in turns, so that both meet the same disturbance; what the process holds before and after. Started by
- * ledger.bench.ts. Arguments: root and number of keys of each.
+ * Ledgers that are there, in a process of their own without a compiler in it. A small and a large one: commits and point
+ * reads in turns, so that both meet the same disturbance. One alone: what the process holds after the same work, by kind.
+ * Started by ledger.bench.ts. Arguments: root and number of keys of each.
  */
 import * as Effect from "effect/Effect"
 import { makeLedgerProvider } from "../src/ledger/peer/index.js"
@@ -12,6 +12,21 @@ const rounds = 100
 
 const middle = (values: ReadonlyArray<number>): number =>
   Number(([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0).toFixed(2))
+
+const mean = (values: ReadonlyArray<number>): number =>
+  Number((values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1)).toFixed(2))
+
+const alone = Effect.scoped(
+  Effect.gen(function* () {
+    const keys = Number(smallKeys)
+    const provider = yield* makeLedgerProvider({ root: smallRoot, historyEnabled: true })
+    const ledger = yield* provider.open("ch")
+    yield* commitBlocks(ledger, rounds, 100, () => [`key${Math.floor(Math.random() * keys)}`])
+    yield* pointReads(ledger, keys, 400_000)
+    global.gc?.()
+    console.log(JSON.stringify({ name: `alone after ${rounds} commits and 400,000 reads, ${keys} keys`, ...memory() }))
+  })
+)
 
 const program = Effect.scoped(
   Effect.gen(function* () {
@@ -45,7 +60,12 @@ const program = Effect.scoped(
         cpu.push(cpuUs / 1000)
       }
     for (const { cpu, keys, ms } of sides)
-      row(`commit of 100 one-write transactions in turns, ${keys} keys`, { p50Ms: middle(ms), cpuP50Ms: middle(cpu) })
+      row(`commit of 100 one-write transactions in turns, ${keys} keys`, {
+        p50Ms: middle(ms),
+        meanMs: mean(ms),
+        cpuP50Ms: middle(cpu),
+        cpuMeanMs: mean(cpu)
+      })
     for (let round = 0; round < 20; round++)
       for (const { keys, ledger, us } of sides) {
         const cpu = process.cpuUsage()
@@ -57,7 +77,7 @@ const program = Effect.scoped(
   })
 )
 
-Effect.runPromise(program).catch((error: unknown) => {
+Effect.runPromise(largeRoot === "" ? alone : program).catch((error: unknown) => {
   console.error(error)
   process.exitCode = 1
 })

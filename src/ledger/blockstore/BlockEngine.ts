@@ -80,7 +80,7 @@ export class BlockEngine {
       entry === undefined
         ? { file: 0, offset: 0 }
         : { file: entry.place.file, offset: entry.place.offset + headerSize + entry.place.length }
-    return this.files.scan(from, this.tip, entry === undefined ? -1 : 1)
+    return this.files.scan(from, this.tip, entry !== undefined)
   }
 
   /** Rule 1: the block must be the next one and chain to the last. @throws BlockNumberMismatch, PreviousHashMismatch */

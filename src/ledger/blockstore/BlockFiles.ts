@@ -138,15 +138,15 @@ export class BlockFiles {
 
   /**
    * Records from a position to the end, in order. A torn record at the very end is cut off; anything else that is no
-   * record is damage. `tornAfter`: how many records may come before one that is taken for torn whatever it looks like;
-   * behind the last indexed block only one append can be in the files, so that nothing else can stand there. `readOnly`:
-   * a torn record is damage too, and stays.
+   * record is damage. `indexed`: the index ends at `from`; then a record that no whole one follows is torn whatever it
+   * looks like, because each block is on the disk before the next is written. `readOnly`: a torn record is damage too,
+   * and stays.
    * @throws BlockFilesDamaged, StoreFailed
    */
   *scan(
     from: { readonly file: number; readonly offset: number },
     firstBlock: bigint,
-    tornAfter = -1,
+    indexed = false,
     readOnly = false
   ): Generator<ScannedRecord> {
     let { file, offset } = from
@@ -168,8 +168,9 @@ export class BlockFiles {
       }
       const found = this.recordAt(file, offset, size)
       if (typeof found === "string") {
-        const torn = block - firstBlock <= BigInt(tornAfter) || this.isTornTail(file, offset, size)
-        if (file === this.tailFile && torn && !readOnly) {
+        const torn = () =>
+          this.isTornTail(file, offset, size) || (indexed && !this.wholeRecordBehind(file, offset + 1, size))
+        if (file === this.tailFile && !readOnly && torn()) {
           this.cut(file, offset)
           return
         }
@@ -333,6 +334,22 @@ export class BlockFiles {
       for (let i = 0; i < filled; i++) if (chunk[i] !== 0) return false
     }
     return true
+  }
+
+  /** Whether a whole record begins somewhere from a position on. */
+  private wholeRecordBehind(file: number, from: number, size: number): boolean {
+    const chunk = Buffer.allocUnsafe(65536)
+    for (let at = from; at + headerSize <= size; at += chunk.length - headerSize + 1) {
+      const filled = this.readPart(file, chunk, at)
+      for (let i = 0; i + headerSize <= filled; i++)
+        if (
+          at + i + headerSize + chunk.readUInt32BE(i) <= size &&
+          isHeader(chunk.subarray(i, i + headerSize)) &&
+          typeof this.recordAt(file, at + i, size) !== "string"
+        )
+          return true
+    }
+    return false
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * One LMDB environment: sub-databases of raw bytes, snapshots for readers, one synchronous write transaction per batch.
- * The only module that imports `lmdb`. Traps it takes care of (design.md section 6): empty and long keys (keys.ts);
+ * One LMDB environment: sub-databases of raw bytes, snapshots for readers, synchronous write transactions of one batch or
+ * of several in order (`commitLater`, Pending.ts). The only module that imports `lmdb`. Traps it takes care of (design.md section 6): empty and long keys (keys.ts);
  * a batch is complete before the transaction starts, because only `transactionSync` rolls back on a throw; cursors are
  * closed with their snapshot, because an open one would pin pages for ever.
  */
@@ -13,6 +13,7 @@ import { closing } from "../../runtime/closing.js"
 import { LmdbCommitFailed, LmdbOpenFailed } from "./errors.js"
 import { damageOf } from "./inspect.js"
 import { chunkSize, encodeKey, isLong, type Level, levelOf, levelRangeOf, markersOf, readStored } from "./keys.js"
+import { Pending, type PendingLimits, pendingLimits } from "./Pending.js"
 
 /** Keys as bytes (stored form), or as text that is encoded straight into LMDB's key buffer (`writeKey`). */
 type Store = lmdb.Database<Uint8Array, Uint8Array | string>
@@ -71,6 +72,8 @@ export interface EnvironmentOptions {
    * is closed, for work that starts over after a crash (an import). `never`: for what is thrown away (a replay).
    */
   readonly sync?: "commit" | "close" | "never"
+  /** How much `commitLater` may leave in memory; default `pendingLimits`. */
+  readonly pending?: PendingLimits
 }
 
 /** Puts and deletes that are committed together. Holds references: do not change the arrays before the commit. */
@@ -78,22 +81,28 @@ export class Batch {
   /** @internal */ readonly tables: Array<Table> = []
   /** @internal */ readonly keys: Array<Uint8Array | undefined> = []
   /** @internal */ readonly values: Array<Uint8Array | undefined> = []
+  /** @internal */ clears = false
+  /** Of keys and values. */
+  bytes = 0
 
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
     this.tables.push(table)
     this.keys.push(key)
     this.values.push(value)
+    this.bytes += key.length + value.length
   }
   delete(table: Table, key: Uint8Array): void {
     this.tables.push(table)
     this.keys.push(key)
     this.values.push(undefined)
+    this.bytes += key.length
   }
   /** Empties a table. */
   clear(table: Table): void {
     this.tables.push(table)
     this.keys.push(undefined)
     this.values.push(undefined)
+    this.clears = true
   }
   get size(): number {
     return this.tables.length
@@ -116,7 +125,12 @@ export class Snapshot {
   private readonly view = new ValueView()
 
   /** @internal */
-  constructor(transaction: lmdb.Transaction) {
+  constructor(
+    transaction: lmdb.Transaction,
+    /** What is to be seen and not in LMDB, as far as `upTo`. */
+    private readonly pending: Pending | undefined,
+    private readonly upTo: number
+  ) {
     this.options = { transaction }
   }
 
@@ -127,6 +141,8 @@ export class Snapshot {
   /** The value of a key, a copy of its own; undefined when absent. */
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     if (this.done) throw new Error("LMDB snapshot used after its end")
+    const found = this.pending?.find(table, key, this.upTo)
+    if (found !== undefined) return found.value?.slice()
     return table.store.get(encodeKey(key), this.options)
   }
 
@@ -137,6 +153,8 @@ export class Snapshot {
    */
   read<A>(table: Table, key: string, decode: Decode<A>): A | undefined {
     if (this.done) throw new Error("LMDB snapshot used after its end")
+    const found = this.pending?.findText(table, key, this.upTo)
+    if (found !== undefined) return found.value === undefined ? undefined : decode(found.value, found.value.length)
     if (key.length * 3 <= chunkSize) return this.view.read(table.store, key, this.options, decode)
     const bytes = this.get(table, Buffer.from(key))
     return bytes === undefined ? undefined : decode(bytes, bytes.length)
@@ -146,6 +164,25 @@ export class Snapshot {
   range(table: Table, start?: Uint8Array, end?: Uint8Array): Cursor {
     if (this.done) throw new Error("LMDB snapshot used after its end")
     if (start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0) return emptyCursor
+    const stored = this.stored(table, start, end)
+    const merged = this.pending?.merge(table, stored, start, end, this.upTo) ?? stored
+    if (merged === stored) return stored
+    const cursor: Cursor = {
+      next: () => {
+        const entry = merged.next()
+        if (entry === undefined) this.open?.delete(cursor)
+        return entry
+      },
+      close: () => {
+        merged.close()
+        this.open?.delete(cursor)
+      }
+    }
+    this.open?.add(cursor)
+    return cursor
+  }
+
+  private stored(table: Table, start: Uint8Array | undefined, end: Uint8Array | undefined): Cursor {
     const levels: Array<{
       readonly level: Level
       readonly entries: Iterator<{ key: Uint8Array | string; value: Uint8Array }>
@@ -221,12 +258,15 @@ const mapSize = 64 * 2 ** 30
 export class Environment {
   private readonly byName = new Map<string, Table>()
   private readonly view = new ValueView()
+  /** Replaced by an empty one when it has gone to LMDB: snapshots keep theirs. */
+  private pending = new Pending()
 
   /** @internal */
   constructor(
     readonly path: string,
     private readonly root: lmdb.RootDatabase<Uint8Array, Uint8Array>,
-    names: ReadonlyArray<string>
+    names: ReadonlyArray<string>,
+    private readonly limits: PendingLimits
   ) {
     for (const name of names) {
       this.byName.set(name, new Table(name, root.openDB<Uint8Array, Uint8Array | string>(name, tableOptions)))
@@ -241,28 +281,45 @@ export class Environment {
   }
 
   snapshot(): Snapshot {
-    return new Snapshot(this.root.useReadTransaction())
+    const { batches } = this.pending
+    return new Snapshot(this.root.useReadTransaction(), batches === 0 ? undefined : this.pending, batches)
   }
 
   /** The newest committed value of a key. */
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return table.store.get(encodeKey(key))
+    const found = this.pending.find(table, key, this.pending.batches)
+    return found === undefined ? table.store.get(encodeKey(key)) : found.value?.slice()
   }
 
   /** What `decode` makes of the newest committed value of a key that is text, as `Snapshot.read` does. */
   read<A>(table: Table, key: string, decode: Decode<A>): A | undefined {
+    const found = this.pending.findText(table, key, this.pending.batches)
+    if (found !== undefined) return found.value === undefined ? undefined : decode(found.value, found.value.length)
     if (key.length * 3 <= chunkSize) return this.view.read(table.store, key, undefined, decode)
     const bytes = this.get(table, Buffer.from(key))
     return bytes === undefined ? undefined : decode(bytes, bytes.length)
   }
 
   /**
-   * Applies a batch in one write transaction that is on disk when this returns.
+   * Applies a batch at once and leaves it to a later commit to bring it to the disk, together with others and after
+   * those before it. For what can be made again when the process or the machine ends before that.
+   * @throws LmdbCommitFailed when it was time to write and that failed; then nothing of the batch was applied
+   */
+  commitLater(batch: Batch): void {
+    if (batch.clears || !this.pending.hasRoomFor(batch, this.limits)) this.commit(batch)
+    else this.pending.add(batch)
+  }
+
+  /**
+   * Applies a batch, and before it what waits, in one write transaction that is on disk when this returns.
    * @throws LmdbCommitFailed; then nothing of the batch was applied
    */
   commit(batch: Batch): void {
     try {
       this.root.transactionSync(() => {
+        for (const [table, key, value] of this.pending.newest())
+          if (value === undefined) remove(table.store, key)
+          else put(table.store, key, value)
         for (let i = 0; i < batch.tables.length; i++) {
           const table = batch.tables[i]
           if (table === undefined) continue
@@ -274,13 +331,29 @@ export class Environment {
         }
       })
     } catch (cause) {
-      throw new LmdbCommitFailed({ path: this.path, cause })
+      throw new LmdbCommitFailed({ path: this.path, cause: withReason(cause, this.path) })
     }
+    if (this.pending.batches > 0) this.pending = new Pending()
   }
 
   /** @internal */
-  close(): Promise<void> {
-    return this.root.close()
+  async close(): Promise<void> {
+    try {
+      if (this.pending.batches > 0) this.commit(new Batch())
+    } finally {
+      await this.root.close()
+    }
+  }
+}
+
+/** LMDB calls a write that was cut short an input/output error: the disk is full where there is no room for more. */
+const withReason = (cause: unknown, dir: string): unknown => {
+  if (!(cause instanceof Error) || cause.message !== "Input/output error") return cause
+  try {
+    const { bavail, bsize } = fs.statfsSync(dir)
+    return bavail * bsize < 2 ** 20 ? new Error("no space left on the device", { cause }) : cause
+  } catch {
+    return cause
   }
 }
 
@@ -322,7 +395,8 @@ export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Envi
             overlappingSync: false,
             noSync: (options.sync ?? "commit") !== "commit"
           }),
-          options.tables
+          options.tables,
+          options.pending ?? pendingLimits
         )
       },
       catch: (cause) => new LmdbOpenFailed({ path: options.path, cause })

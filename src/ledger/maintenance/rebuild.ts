@@ -57,7 +57,7 @@ export const checkFiles = (
   Effect.scoped(
     Effect.gen(function* () {
       const files = yield* openFiles(channel, folder)
-      const scan = files.scan({ file: 0, offset: 0 }, 0n, -1, true)
+      const scan = files.scan({ file: 0, offset: 0 }, 0n, false, true)
       let end: FileEnd = { height: 0n, file: 0, offset: 0, damage: undefined, genesis: undefined }
       let previous: Uint8Array = new Uint8Array(0)
       let bytesRead = 0

@@ -279,7 +279,9 @@ class Ledger {
               parts.isMember
             )
             const pvtDone = storage.pvtData.commit(batch, block.number)
-            storage.environment.commit(batch)
+            // the blocks bring it back (recover.ts), except that CouchDB must not be ahead
+            if (storage.state.database === "CouchDB") storage.environment.commit(batch)
+            else storage.environment.commitLater(batch)
             pvtDone()
             return deployments
           } catch (cause) {

@@ -1,5 +1,5 @@
 /**
- * From a prepared block to its batch, and the batch onto disk. Used by the commit of new blocks and by recovery, so that
+ * From a prepared block to its batch. Used by the commit of new blocks and by recovery, so that
  * both leave the same bytes.
  */
 

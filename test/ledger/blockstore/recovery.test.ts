@@ -126,6 +126,56 @@ describe("recovery at open", () => {
       })
     ))
 
+  it("cuts the last of several records that are not indexed, whatever is left of it, and refuses one before it", () =>
+    run(
+      Effect.gen(function* () {
+        // in one file: no record of another file tells that more must follow
+        const large = (folder: string) => openFileBlockStore("ch", folder)
+        const write = (folder: string, blocks: ReadonlyArray<Uint8Array>) =>
+          Effect.promise(async () => {
+            const store = await inScope(large(folder))
+            for (const block of blocks) await Effect.runPromise(store.value.append(block))
+            await store.close()
+          })
+        const base = yield* tempDir
+        const whole = path.join(base, "whole")
+        yield* write(whole, chain.slice(0, 4))
+        fs.cpSync(path.join(whole, "index"), path.join(base, "index"), { recursive: true })
+        yield* write(whole, chain.slice(4, 9))
+        const bytes = fs.readFileSync(filesOf(whole)[0] ?? "")
+        const starts: Array<number> = []
+        for (let p = 0; p < bytes.length; p += 12 + bytes.readUInt32BE(p)) starts.push(p)
+        expect(starts.length).toBe(9)
+        /** The folder as it was before the blocks 4 to 8 were indexed, with one of them spoilt. */
+        const opened = (name: string, block: number, spoil: (record: Buffer) => void) =>
+          Effect.gen(function* () {
+            const folder = path.join(base, name)
+            fs.cpSync(path.join(base, "index"), path.join(folder, "index"), { recursive: true })
+            const spoilt = Buffer.from(bytes)
+            spoil(spoilt.subarray(starts[block], starts[block + 1] ?? spoilt.length))
+            fs.writeFileSync(path.join(folder, "blocks_000000"), spoilt)
+            return yield* Effect.either(Effect.scoped(Effect.map(large(folder), (store) => store.height())))
+          })
+        const ways: ReadonlyArray<readonly [string, (record: Buffer) => void]> = [
+          ["header of zeros", (record) => record.fill(0, 0, 12)],
+          ["length", (record) => record.writeUInt32BE(0x7000_0000, 0)],
+          ["body", (record) => record.fill(0xa5, 40, 60)],
+          ["zeros at its end", (record) => record.fill(0, 30)]
+        ]
+        for (const [name, spoil] of ways) {
+          const last = yield* opened(`last-${name}`, 8, spoil)
+          expect(last._tag === "Right" ? last.right : last.left, name).toBe(8n)
+          for (const block of [4, 7]) {
+            const outcome = yield* opened(`${block}-${name}`, block, spoil)
+            if (outcome._tag === "Right") throw new Error(`${name} of block ${block}: opened at ${outcome.right}`)
+            expect(outcome.left.message).toContain(`block [${block}]`)
+          }
+        }
+        const sound = yield* opened("sound", 8, () => {})
+        expect(sound._tag === "Right" ? sound.right : sound.left).toBe(9n)
+      })
+    ))
+
   it("names channel, block and remedy for a flipped byte, and serves nothing of it", () =>
     run(
       Effect.gen(function* () {

@@ -23,6 +23,9 @@ const all = (snapshot: Snapshot, table: Table, start?: Uint8Array, end?: Uint8Ar
 
 const open = (dir: string) => openEnvironment({ path: path.join(dir, "env"), tables: ["a", "b"] })
 
+/** What LMDB has; without a start, lmdb leaves out keys below 05. */
+const storedKeys = (table: Table) => [...table.store.getKeys({ start: Uint8Array.of(0) })]
+
 const put = (env: Environment, table: Table, ...entries: ReadonlyArray<readonly [string, string]>) => {
   const batch = new Batch()
   for (const [key, value] of entries) batch.put(table, utf8(key), utf8(value))
@@ -167,6 +170,107 @@ describe("Environment", () => {
     ))
 })
 
+// ---- Batches that wait ------------------------------------------------------------------------------------------
+
+describe("batches that are committed later", () => {
+  it("are seen at once, not by earlier snapshots, and are gone with a process that ends before they are written", () =>
+    run(
+      Effect.gen(function* () {
+        const dir = yield* tempDir
+        const first = yield* Effect.promise(() => inScope(open(dir)))
+        const env = first.value
+        const table = env.table("a")
+        const later = (key: string, value: string | undefined) => {
+          const batch = new Batch()
+          if (value === undefined) batch.delete(table, utf8(key))
+          else batch.put(table, utf8(key), utf8(value))
+          env.commitLater(batch)
+        }
+        const copied = (name: string) =>
+          Effect.gen(function* () {
+            fs.cpSync(path.join(dir, "env"), path.join(dir, name, "env"), { recursive: true })
+            const copy = yield* open(path.join(dir, name))
+            const snapshot = copy.snapshot()
+            const found = all(snapshot, copy.table("a")).map(([, value]) => text(Buffer.from(value, "hex")))
+            snapshot.close()
+            return found
+          })
+        put(env, table, ["k", "1"], ["m", "1"])
+        const before = env.snapshot()
+        later("k", "2")
+        later("é", "2")
+        const between = env.snapshot()
+        later("k", "3")
+        later("m", undefined)
+        const read = (key: string) => env.read(table, key, (bytes, length) => text(bytes.slice(0, length)))
+        expect([read("k"), read("m"), read("é")]).toEqual(["3", undefined, "2"])
+        const found = env.get(table, utf8("k"))
+        found?.fill(0) // a copy of its own
+        expect(text(env.get(table, utf8("k")) ?? utf8(""))).toBe("3")
+        expect(all(before, table).map(([, value]) => value)).toEqual(["31", "31"])
+        expect(all(between, table).map(([, value]) => value)).toEqual(["32", "31", "32"])
+        expect(yield* copied("killed")).toEqual(["1", "1"])
+        put(env, table, ["n", "4"])
+        // with a batch that is written goes what came before it
+        expect(yield* copied("level")).toEqual(["3", "4", "2"])
+        expect(all(before, table).map(([, value]) => value)).toEqual(["31", "31"])
+        expect(all(between, table).map(([, value]) => value)).toEqual(["32", "31", "32"])
+        const open2 = between.range(table)
+        between.close()
+        before.close()
+        expect(open2.next()).toBeUndefined()
+        later("z", "5")
+        yield* Effect.promise(first.close)
+        expect(yield* copied("closed")).toEqual(["3", "4", "5", "2"])
+      })
+    ))
+
+  it("are written when there are too many, and stay when that fails", () =>
+    run(
+      Effect.gen(function* () {
+        const dir = yield* tempDir
+        const env = yield* openEnvironment({
+          path: path.join(dir, "env"),
+          tables: ["a"],
+          pending: { batches: 3, operations: 6, bytes: 1000 }
+        })
+        const table = env.table("a")
+        const batch = (...keys: ReadonlyArray<string>) => {
+          const made = new Batch()
+          for (const key of keys) made.put(table, utf8(key), utf8("v"))
+          return made
+        }
+        const stored = () => storedKeys(table).length
+        for (const [keys, expected] of [
+          [["a"], 0],
+          [["b"], 0],
+          [["c"], 0],
+          [["d"], 4],
+          [["e", "f", "g", "h"], 4],
+          [["i", "j"], 4],
+          [["k"], 11],
+          [["l".repeat(999)], 11],
+          [["m"], 13]
+        ] as const) {
+          env.commitLater(batch(...keys))
+          expect(stored(), keys.join()).toBe(expected)
+        }
+        env.commitLater(batch("waits"))
+        const bad = batch("n", "o", "p", "q", "r", "s", "t")
+        // a value that is no byte array: what a programming error would look like
+        Object.assign(bad.values, { 6: 7 })
+        expect(() => env.commitLater(bad)).toThrow(LmdbCommitFailed)
+        expect(env.get(table, utf8("n"))).toBeUndefined()
+        expect(env.get(table, utf8("waits"))).toBeDefined()
+        const clearing = new Batch()
+        clearing.clear(table)
+        env.commitLater(clearing)
+        expect(env.get(table, utf8("waits"))).toBeUndefined()
+        expect(stored()).toBe(0)
+      })
+    ))
+})
+
 // ---- Model: any keys, in byte order ----------------------------------------------------------------------------
 
 const piece = fc.constantFrom(
@@ -187,7 +291,92 @@ const operation = fc.oneof(
   { weight: 2, arbitrary: fc.record({ remove: anyKey }) }
 )
 
+const way = fc.constantFrom("now", "later", "later", "later")
+
 describe("keys of any length", () => {
+  it(
+    "behave like a sorted map whether batches are written at once or later, to each snapshot as it was (model)",
+    () =>
+      run(
+        Effect.gen(function* () {
+          const dir = yield* tempDir
+          let runs = 0
+          yield* Effect.promise(() =>
+            fc.assert(
+              fc.asyncProperty(
+                fc.array(fc.tuple(way, fc.boolean(), fc.array(operation, { maxLength: 6 })), { maxLength: 12 }),
+                fc.array(fc.tuple(fc.option(anyKey), fc.option(anyKey)), { minLength: 1, maxLength: 5 }),
+                fc.nat(11),
+                async (batches, ranges, restart) => {
+                  const folder = path.join(dir, String(runs++))
+                  const start = () =>
+                    inScope(
+                      openEnvironment({
+                        path: folder,
+                        tables: ["a", "b"],
+                        pending: { batches: 4, operations: 12, bytes: 8000 }
+                      })
+                    )
+                  let opened = await start()
+                  let taken: Array<readonly [Snapshot, ReadonlyMap<string, string>]> = []
+                  const model = new Map<string, string>()
+                  const check = (snapshot: Snapshot, expected: ReadonlyMap<string, string>) => {
+                    const table = opened.value.table("a")
+                    for (const [from, to] of [[null, null] as const, ...ranges]) {
+                      const within = [...expected]
+                        .filter(([key]) => from === null || Buffer.compare(Buffer.from(key, "hex"), from) >= 0)
+                        .filter(([key]) => to === null || Buffer.compare(Buffer.from(key, "hex"), to) < 0)
+                        .sort(([a], [b]) => Buffer.compare(Buffer.from(a, "hex"), Buffer.from(b, "hex")))
+                      expect(all(snapshot, table, from ?? undefined, to ?? undefined)).toEqual(within)
+                      for (const key of [from, to]) {
+                        if (key === null) continue
+                        const value = expected.get(key.toString("hex"))
+                        const found = snapshot.get(table, key)
+                        expect(found === undefined ? undefined : Buffer.from(found).toString("hex")).toBe(value)
+                        expect(snapshot.get(opened.value.table("b"), key)).toBeUndefined()
+                        const newest = opened.value.get(table, key)
+                        expect(newest === undefined ? undefined : Buffer.from(newest).toString("hex")).toBe(
+                          model.get(key.toString("hex"))
+                        )
+                      }
+                    }
+                  }
+                  for (const [i, [when, look, operations]] of batches.entries()) {
+                    if (i === restart) {
+                      for (const [snapshot, expected] of taken) check(snapshot, expected)
+                      for (const [snapshot] of taken) snapshot.close()
+                      taken = []
+                      await opened.close()
+                      opened = await start()
+                    }
+                    const batch = new Batch()
+                    for (const op of operations) {
+                      if ("put" in op) {
+                        batch.put(opened.value.table("a"), op.put, op.value)
+                        model.set(op.put.toString("hex"), Buffer.from(op.value).toString("hex"))
+                      } else {
+                        batch.delete(opened.value.table("a"), op.remove)
+                        model.delete(op.remove.toString("hex"))
+                      }
+                    }
+                    if (when === "now") opened.value.commit(batch)
+                    else opened.value.commitLater(batch)
+                    if (look) taken.push([opened.value.snapshot(), new Map(model)])
+                  }
+                  taken.push([opened.value.snapshot(), new Map(model)])
+                  for (const [snapshot, expected] of taken) check(snapshot, expected)
+                  for (const [snapshot] of taken) snapshot.close()
+                  await opened.close()
+                }
+              ),
+              { numRuns: process.env.FABRIC_EFFECT_LONG === "1" ? 2000 : 100 }
+            )
+          )
+        })
+      ),
+    600_000
+  )
+
   it("behave like a sorted map (model)", () =>
     run(
       Effect.gen(function* () {
@@ -241,7 +430,7 @@ describe("keys of any length", () => {
         everything.delete(table, long)
         env.commit(everything)
         const left = env.snapshot()
-        expect([...table.store.getKeys({})].length).toBe(0)
+        expect(storedKeys(table)).toEqual([])
         left.close()
       })
     ))

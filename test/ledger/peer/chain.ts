@@ -9,11 +9,11 @@ import { EMPTY, newBlock } from "../../../src/wire/protoutil.js"
 
 const creator = Buffer.from("creator")
 
-const envelope = (type: number, txId: string, data: Uint8Array): Uint8Array =>
+const envelope = (type: number, txId: string, data: Uint8Array, channelId = "ch"): Uint8Array =>
   common.Envelope.encode({
     payload: common.Payload.encode({
       header: {
-        channelHeader: common.ChannelHeader.encode({ type, channelId: "ch", txId, timestamp: { seconds: 1n } }),
+        channelHeader: common.ChannelHeader.encode({ type, channelId, txId, timestamp: { seconds: 1n } }),
         signatureHeader: common.SignatureHeader.encode({ creator, nonce: Buffer.from(txId) })
       },
       data
@@ -21,7 +21,7 @@ const envelope = (type: number, txId: string, data: Uint8Array): Uint8Array =>
   })
 
 /** An endorser transaction with these results. */
-export const endorserTx = (txId: string, results: Uint8Array, chaincode = "cc"): Uint8Array =>
+export const endorserTx = (txId: string, results: Uint8Array, chaincode = "cc", channelId = "ch"): Uint8Array =>
   envelope(
     common.HeaderType.ENDORSER_TRANSACTION,
     txId,
@@ -37,7 +37,8 @@ export const endorserTx = (txId: string, results: Uint8Array, chaincode = "cc"):
           })
         }
       ]
-    })
+    }),
+    channelId
   )
 
 export const configTx = (sequence: bigint): Uint8Array =>
@@ -124,7 +125,7 @@ export const commitOne = (
 
 /** What `lscc` writes when a chaincode with collections is deployed: `[name, block to live, member policy]`. */
 export const deploy = (
-  simulator: TxSimulator,
+  simulator: Pick<TxSimulator, "setState">,
   chaincode: string,
   collections: ReadonlyArray<readonly [name: string, btl: bigint, orgs?: string]>
 ): void => {

@@ -42,6 +42,37 @@ const prepare = (root: string, number: number) =>
     })
   )
 
+describe("a process that ends while the database is behind the blocks", () => {
+  it(
+    "finds after its start what a peer has that was closed after each block",
+    () =>
+      run(
+        Effect.gen(function* () {
+          const base = yield* tempDir
+          const [open, level, crashed] = ["open", "level", "crashed"].map((name) => path.join(base, name))
+          if (open === undefined || level === undefined || crashed === undefined) return
+          const ledger = yield* openEndless(open)
+          yield* closed(level, () => Effect.void)
+          let behind = 0
+          for (let n = 1; n <= 2 * blocks; n++) {
+            yield* commitNext(ledger)
+            yield* closed(level, commitNext)
+            const expected = yield* everything(level)
+            copy(open, crashed)
+            const height = (found: ReadonlyMap<string, ReadonlyArray<string>>) => found.get("blockmeta")?.[0]
+            if (height(yield* everything(crashed)) !== height(expected)) behind += 1
+            yield* closed(crashed, (again) => Effect.sync(() => expect(again.height()).toBe(BigInt(n + 1))))
+            const found = yield* everything(crashed)
+            for (const table of tables)
+              expect(found.get(table), `block ${n}, table ${table}`).toEqual(expected.get(table))
+          }
+          expect(behind).toBeGreaterThan(blocks / 2)
+        })
+      ),
+    600_000
+  )
+})
+
 describe("a crash in the commit of a block", () => {
   it(
     "leaves all of it or nothing, and private data is never lost",

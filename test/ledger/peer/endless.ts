@@ -18,7 +18,7 @@ export const openEndless = (root: string) =>
     return (yield* provider.exists("ch")) ? yield* provider.open("ch") : yield* provider.create(genesis())
   })
 
-const planned = (n: number): ReadonlyArray<Planned> =>
+export const planned = (n: number): ReadonlyArray<Planned> =>
   Array.from({ length: 1 + (n % 5) }, (_, i) => ({
     txId: `tx${n}-${n % 7 === 0 ? 0 : i}`,
     code: (n + i) % 11 === 0 ? 10 : 0,
@@ -31,6 +31,12 @@ const planned = (n: number): ReadonlyArray<Planned> =>
     })
   }))
 
+/** Collections of the chaincode, by blocks to live. */
+export const collections = [
+  ["short", 4n],
+  ["long", 0n]
+] as const
+
 /** The private data that comes with block n. */
 export const privateOfBlock = (n: number) => privateOfTxs(n === 1 ? [] : planned(n))
 
@@ -40,12 +46,7 @@ export const commitNext = (ledger: PeerLedgerShape): Effect.Effect<unknown, unkn
     const n = Number(ledger.height())
     if (n === 1) {
       return Effect.flatMap(
-        simulate(ledger, "deploy", (sim) =>
-          deploy(sim, "cc", [
-            ["short", 4n],
-            ["long", 0n]
-          ])
-        ),
+        simulate(ledger, "deploy", (sim) => deploy(sim, "cc", collections)),
         (results) => commitTxs(ledger, [{ txId: "deploy", results }])
       )
     }

@@ -1,12 +1,14 @@
-/** Commits until it is killed; says each height that is visible. Arguments: root. */
+/** Commits until it is killed; says each height that is visible. Arguments: root, folder of the blocks. */
 import * as Effect from "effect/Effect"
-import { commitNext, openEndless } from "./endless.js"
+import { commitSigned, openSigned } from "./signed.js"
+
+const [root = "", folder = ""] = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
-  const ledger = yield* openEndless(process.argv[2] ?? "")
+  const ledger = yield* openSigned(root, folder)
   process.stdout.write(`${ledger.height()}\n`)
   for (;;) {
-    yield* commitNext(ledger)
+    yield* commitSigned(ledger, folder)
     process.stdout.write(`${ledger.height()}\n`)
   }
 })

@@ -11,10 +11,10 @@ export const tables: ReadonlyArray<string> = [
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
 /** Entries by table, as `key=value` in hex. The ledger must be closed. */
-export const everything = (root: string) =>
+export const everything = (root: string, channelId = "ch") =>
   Effect.scoped(
     Effect.gen(function* () {
-      const environment = yield* openEnvironment({ path: path.join(root, "channels", "ch", "db"), tables })
+      const environment = yield* openEnvironment({ path: path.join(root, "channels", channelId, "db"), tables })
       const snapshot = environment.snapshot()
       const found = new Map<string, ReadonlyArray<string>>()
       for (const name of tables) {
