@@ -9,15 +9,12 @@
  * BENCH_PID measures one that is running already, whatever brokers it has. BENCH_MESSAGES, BENCH_STREAMS, BENCH_WINDOW,
  * BENCH_SIZES change the load.
  */
-import { randomBytes } from "node:crypto"
-import * as fs from "node:fs"
-import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import { Broker, layer as brokerLayer } from "../test/kafka/broker.js"
+import { layer as brokerLayer } from "../test/kafka/broker.js"
 import { missing } from "../test/kafka/missing.js"
-import { genesis } from "../test/orderer/kafka/support.js"
 import { broadcastLoad } from "./support/broadcast.js"
-import { createChannel, startOrderer, temporaryFolder, type Under } from "./support/orderer.js"
+import { startKafkaOrderer } from "./support/kafka.js"
+import { temporaryFolder, type Under } from "./support/orderer.js"
 import { Report } from "./support/report.js"
 import { amount } from "./support/target.js"
 
@@ -32,22 +29,7 @@ interface Case {
 
 /** An orderer on topics of its own. */
 const started = (name: string, program?: string) =>
-  Effect.gen(function* () {
-    const { address } = yield* Broker
-    const folder = yield* temporaryFolder
-    const unique = randomBytes(3).toString("hex")
-    const genesisFile = path.join(folder, "genesis.block")
-    const system = { channelId: `sys-${unique}`, brokers: [address], count: 500, timeout: "2s" }
-    fs.writeFileSync(genesisFile, genesis(system))
-    const under = yield* startOrderer(folder, {
-      program,
-      ready: "Start phase completed successfully",
-      env: { ORDERER_GENERAL_GENESISFILE: genesisFile, ORDERER_KAFKA_TOPIC_REPLICATIONFACTOR: "1" }
-    })
-    const channelId = `bench-${unique}`
-    yield* createChannel(under.address, channelId)
-    return { name, under, channelId } satisfies Case
-  })
+  Effect.map(startKafkaOrderer(program), (orderer): Case => ({ name, ...orderer }))
 
 const measure = (cases: ReadonlyArray<Case>, rounds: number) =>
   Effect.gen(function* () {
