@@ -25,7 +25,7 @@ import { type ParsedBlock, parseBlock } from "./parse.js"
 import { makeIterator, Waiters } from "./Waiters.js"
 
 /** Blocks at the tip are kept in memory up to this many bytes: a new block is read by every waiting stream. */
-const defaultCacheBytes = 16 * 1024 * 1024
+const defaultCacheBytes = 2 * 1024 * 1024
 const emptyHash = new Uint8Array(0)
 /** Blocks that the orderer's append indexes in one commit. */
 const indexedTogether = 64

@@ -71,7 +71,7 @@ export class VerifyWorker {
     this.worker = new Worker(`(${String(program)})(require("node:worker_threads"), require("node:crypto"))`, {
       eval: true,
       name: "verify",
-      resourceLimits: { maxOldGenerationSizeMb: 64 }
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 }
     })
     this.worker.unref() // does not keep a process alive that is otherwise done
     this.worker.on("message", ({ buffer, verdicts }: Answer) => {
