@@ -30,6 +30,8 @@ export interface MainOptions {
   readonly stderr: (text: string) => void
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
+  /** Told once when the node serves. */
+  readonly running?: () => void
 }
 
 type Mode = (config: OrdererConfig, options: MainOptions) => Effect.Effect<unknown, unknown>
@@ -37,7 +39,10 @@ type Mode = (config: OrdererConfig, options: MainOptions) => Effect.Effect<unkno
 /** Runs the orderer until something ends it. */
 const serving: Mode = (config, options) =>
   Effect.provide(
-    Effect.flatMap(Vital, ({ failure }) => failure),
+    Effect.flatMap(Vital, ({ failure }) => {
+      options.running?.()
+      return failure
+    }),
     Layer.provideMerge(ProcessGuard.layer, Orderer.layer(config, options))
   )
 

@@ -12,6 +12,8 @@ export interface MainOptions extends CliIo {
   readonly argv: ReadonlyArray<string>
   /** Ends the process at once: a second signal. */
   readonly kill: (code: number) => void
+  /** Told once when the node serves. */
+  readonly running?: () => void
 }
 
 /** Beyond Fabric: without words the node starts; `--help` prints the help that Go's program prints then. */

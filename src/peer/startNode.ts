@@ -59,7 +59,10 @@ const serve = (config: CoreConfig, devMode: boolean, options: MainOptions, log: 
     Layer.provideMerge(Log.layerOf(log))
   )
   const program = Effect.provide(
-    Effect.flatMap(Vital.Vital, ({ failure }) => failure),
+    Effect.flatMap(Vital.Vital, ({ failure }) => {
+      options.running?.()
+      return failure
+    }),
     node
   )
   const traceFile = options.env.FABRIC_EFFECT_TRACE_FILE

@@ -111,7 +111,7 @@ export type ValidationServices = SignatureVerifier | SystemChaincodeNames | Vali
 const log = Log.module("committer.txvalidator")
 
 /** Milliseconds that a loop may hold the thread. */
-const SLICE = 8
+const SLICE = 2
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -121,6 +121,7 @@ describe("signals (acceptance check 28)", { timeout: 120_000 }, () => {
       child.kill("SIGTERM")
       expect(yield* Effect.promise(() => ended)).toBe(0)
       expect(output().stderr).toContain("Received signal: 15 (terminated)")
+      expect(output().stdout).toBe("running\n") // the launcher was told, once
       yield* Fiber.join(waiting)
     })
   )
@@ -136,6 +137,7 @@ describe("signals (acceptance check 28)", { timeout: 120_000 }, () => {
         expect(acquired).toContain(stage)
         expect(released).toEqual(acquired.toReversed())
         expect(started.output().stderr).not.toContain("Error: ")
+        if (stage === "metrics") expect(started.output().stdout).toBe("")
       })
     )
   }

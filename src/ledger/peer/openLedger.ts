@@ -252,7 +252,7 @@ class Ledger {
           keyValueFault: (key, value) => state.keyValueFault(key, value)
         })
         for (;;) {
-          const until = performance.now() + 10
+          const until = performance.now() + 2
           if (yield* attempt("validation", () => preparation.step(() => performance.now() < until))) break
           yield* breathe
         }

@@ -9,6 +9,7 @@ const options = {
   cwd: process.cwd(),
   stdout: (text: string) => void process.stdout.write(text),
   stderr: (text: string) => void process.stderr.write(text),
-  kill: (code: number) => process.exit(code)
+  kill: (code: number) => process.exit(code),
+  running: () => void process.stdout.write("running\n")
 }
 process.exit(await main(options))

@@ -8,6 +8,7 @@ const options = {
   cwd: process.cwd(),
   stdout: (data: Uint8Array | string) => void process.stdout.write(data),
   stderr: (text: string) => void process.stderr.write(text),
-  kill: (code: number) => process.exit(code)
+  kill: (code: number) => process.exit(code),
+  running: () => void process.stdout.write("running\n")
 }
 process.exit(await main(options))

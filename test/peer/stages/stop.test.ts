@@ -100,6 +100,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
         yield* until(() => events.length > 3)
         first.child.kill(signal)
         expect(yield* first.ended).toBe(0)
+        expect(first.output().stdout).toBe("running\n") // the launcher was told, once
         yield* Fiber.join(load)
         yield* Fiber.join(reading)
         const { stderr } = first.output()
