@@ -17,6 +17,8 @@ interface TableVersions {
   readonly byKey: Map<string, Version>
   /** All keys in order; undefined: not known since a key was added. */
   sorted: ReadonlyArray<string> | undefined
+  /** Whether all keys are ASCII: then text need not be looked at before it is looked up. */
+  ascii: boolean
 }
 
 /** How much may be pending: a process that is killed leaves the work to do again, and writing it out holds others up. */
@@ -58,12 +60,15 @@ export class Pending {
       if (table === undefined || bytes === undefined) continue
       let versions = this.tables.get(table)
       if (versions === undefined) {
-        versions = { byKey: new Map(), sorted: undefined }
+        versions = { byKey: new Map(), sorted: undefined, ascii: true }
         this.tables.set(table, versions)
       }
       const key = textOf(bytes)
       const older = versions.byKey.get(key)
-      if (older === undefined) versions.sorted = undefined
+      if (older === undefined) {
+        versions.sorted = undefined
+        if (versions.ascii && beyondAscii.test(key)) versions.ascii = false
+      }
       versions.byKey.set(key, { number: this.batches, value: batch.values[i], older })
     }
   }
@@ -78,7 +83,8 @@ export class Pending {
   findText(table: Table, key: string, upTo: number): { readonly value: Uint8Array | undefined } | undefined {
     const versions = this.tables.get(table)
     if (versions === undefined) return undefined
-    return upToVersion(versions.byKey.get(beyondAscii.test(key) ? textOf(Buffer.from(key)) : key), upTo)
+    const encoded = !versions.ascii && beyondAscii.test(key) ? textOf(Buffer.from(key)) : key
+    return upToVersion(versions.byKey.get(encoded), upTo)
   }
 
   /** A scan of what is stored with what the first `upTo` batches did to it; closes what it was given. */
