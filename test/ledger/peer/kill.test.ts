@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
+import { run as command, programHome } from "../../network/program.js"
 import { run as ledgerTool } from "../../tools/ledger/support.js"
 import { runAndKill } from "../killing.js"
 import { inScope, run, tempDir } from "../support.js"
@@ -17,19 +18,30 @@ const kills = process.env.FABRIC_EFFECT_LONG === "1" ? 50 : 3
 const blocks = kills * 60 + 40
 const child = path.join(import.meta.dirname, "killed.child.ts")
 
-/** The command on a peer's folder: what it says, and the heights that it names. */
+/** What `ledger verify` found, and the heights that it names. */
+const verdict = (code: number | string, text: string) => {
+  expect(text).toContain("nothing wrong (hash chain, data hashes, signatures; flags, commit hashes")
+  expect(code).toBe(0)
+  return {
+    blocks: Number(/mychannel: (\d+) blocks/.exec(text)?.[1]),
+    behind: Number(/state is (\d+) block/.exec(text)?.[1] ?? 0),
+    whole: text.includes("state and history against a replay")
+  }
+}
+
+/** What the command runs, in this process, on a peer's folder. */
 const verify = (dir: string) =>
   Effect.map(
     Effect.promise(() => ledgerTool(["verify", "--ledger", dir])),
-    ({ code, err, out }) => {
-      expect(`${err}${out}`).toContain("nothing wrong (hash chain, data hashes, signatures; flags, commit hashes")
-      expect(code).toBe(0)
-      return {
-        blocks: Number(/mychannel: (\d+) blocks/.exec(out)?.[1]),
-        behind: Number(/state is (\d+) block/.exec(out)?.[1] ?? 0),
-        whole: out.includes("state and history against a replay")
-      }
-    }
+    ({ code, err, out }) => verdict(code, `${err}${out}`)
+  )
+
+const home = programHome()
+/** The command itself. */
+const verifyByCommand = (dir: string) =>
+  Effect.map(
+    Effect.promise(() => command(path.join(home(), "network.mjs"), ["ledger", "verify", "--ledger", dir], dir)),
+    ({ code, stderr, stdout }) => verdict(code, `${stderr}${stdout}`)
   )
 
 describe("a peer that is killed again and again", () => {
@@ -78,7 +90,7 @@ describe("a peer that is killed again and again", () => {
           // the database was behind the blocks after some kills: the restart had something to do
           expect(behind).toBeGreaterThan(0)
           yield* Effect.promise(survivor.close)
-          expect(yield* verify(killed)).toEqual({ blocks: Number(height), behind: 0, whole: true })
+          expect(yield* verifyByCommand(killed)).toEqual({ blocks: Number(height), behind: 0, whole: true })
           const other = yield* Effect.promise(() => inScope(openSigned(rootOf(whole), chain)))
           while (other.value.height() < height) yield* commitSigned(other.value, chain)
           yield* Effect.promise(other.close)
