@@ -310,7 +310,7 @@ describe("keys of any length", () => {
                 fc.nat(11),
                 async (batches, ranges, restart) => {
                   await new Promise(setImmediate) // thousands of runs must not keep the test's runner from its own work
-                const folder = path.join(dir, String(runs++))
+                  const folder = path.join(dir, String(runs++))
                   const start = () =>
                     inScope(
                       openEnvironment({
