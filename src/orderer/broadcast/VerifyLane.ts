@@ -19,6 +19,8 @@ interface Waiting extends Job {
 
 /** Signatures verified here at a time, when nothing is under way elsewhere. */
 const hereLimit = 2
+/** Milliseconds without messages that make the next ones a trickle: this thread has time. */
+const trickleMs = 1
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
 const poolLimit = 8
 /** A backlog that starts the worker. */
@@ -39,6 +41,9 @@ export class VerifyLane {
   private waiting: Array<Waiting> = []
   private inPool = 0
   private scheduled = false
+  /** When the last run of messages came, and whether this one came long after it. */
+  private lastRun = 0
+  private isTrickle = false
   private worker: VerifyWorker | undefined
   private readonly batches: Array<ReadonlyArray<Waiting>> = []
   private mayStartWorker: boolean
@@ -78,12 +83,15 @@ export class VerifyLane {
 
   // ---- Sending ---------------------------------------------------------------------------------------------------
 
-  /** Messages come in runs: one look at all that one turn of the event loop brings, of whatever stream. */
+  /** Messages come in runs: one look at the whole run. */
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    setImmediate(() => {
+    queueMicrotask(() => {
       this.scheduled = false
+      const now = performance.now()
+      this.isTrickle = now - this.lastRun > trickleMs
+      this.lastRun = now
       this.pump()
     })
   }
@@ -97,7 +105,7 @@ export class VerifyLane {
   private pump(): void {
     if (this.closed) return
     const isIdle = this.inPool === 0 && this.batches.length === 0
-    if (isIdle && this.waiting.length <= hereLimit) {
+    if (isIdle && this.isTrickle && this.waiting.length <= hereLimit) {
       this.verifyHere()
       return
     }

@@ -51,10 +51,13 @@ const bytesOf = (record: JournalRecord): number => recordHead + (record.kind ===
 export const frameSize = (records: ReadonlyArray<JournalRecord>): number =>
   records.reduce((total, record) => total + bytesOf(record), frameHead)
 
+const indexSize = 6
+const digestSize = 8
+
 const digestOf = (index: number, body: Uint8Array): Uint8Array => {
-  const head = Buffer.alloc(6)
-  head.writeUIntLE(index, 0, 6)
-  return sha256(head, body).subarray(0, 8)
+  const head = Buffer.alloc(indexSize)
+  head.writeUIntLE(index, 0, indexSize)
+  return sha256(head, body).subarray(0, digestSize)
 }
 
 /** Writes a frame at the start of `target`, which has room for `frameSize(records)`; gives the number of bytes. */
@@ -72,8 +75,11 @@ export const encodeFrame = (index: number, records: ReadonlyArray<JournalRecord>
       at += record.envelope.length
     }
   }
+  // the index stands before the body for as long as both are hashed in one piece
+  target.writeUIntLE(index, frameHead - indexSize, indexSize)
+  const digest = sha256(target.subarray(frameHead - indexSize, at))
   target.writeUInt32LE(at - frameHead, 0)
-  target.set(digestOf(index, target.subarray(frameHead, at)), 4)
+  target.set(digest.subarray(0, digestSize), 4)
   return at
 }
 
