@@ -14,7 +14,7 @@ import { amount, openTarget, type Target } from "./support/target.js"
 const report = new Report()
 const endorsements = amount("BENCH_ENDORSEMENTS", 5000)
 const invokes = amount("BENCH_INVOKES", 5000)
-const atATime = amount("BENCH_AT_A_TIME", 128)
+const atATime = amount("BENCH_AT_A_TIME", 200)
 /** Bytes of every value written. */
 const value = randomBytes(50).toString("hex")
 
