@@ -2,10 +2,11 @@
  * The node's way to verify envelope signatures. One or two that wait alone are verified right here: to wake another
  * thread and to be woken by it costs two busy cores more than the verification. More go to node's thread pool, bounded
  * so that the journal's synced writes, which share the pool's one queue, never wait behind thousands of signatures; once
- * there is a backlog a worker thread takes batches.
+ * there is a backlog worker threads take batches.
  * Source: design.md section 5 (bytes and speed).
  */
 import type { KeyObject } from "node:crypto"
+import { availableParallelism } from "node:os"
 import * as Either from "effect/Either"
 import { admitSignature, nodeHashName, signatureHash, verifyDer } from "../../crypto/index.js"
 
@@ -23,10 +24,15 @@ const hereLimit = 2
 const trickleMs = 1
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
 const poolLimit = 8
-/** A backlog that starts the worker. */
+/** A backlog that starts the workers. */
 const workerBacklog = 64
-/** Signatures in one batch for the worker, batches on their way, bytes in one. */
-const batchLimit = 256
+/**
+ * Workers at most. One for each processor, though this thread needs one too: ordering takes a third of the time that the
+ * same messages' signatures take.
+ */
+const mostWorkers = 4
+/** Signatures in one batch for a worker, batches on their way to one, bytes in one. */
+const batchLimit = 128
 const batchesAhead = 2
 const batchBytes = 1024 * 1024
 
@@ -37,6 +43,12 @@ const hashes = new Map(
 const keyOf = ({ certificate }: Identity): KeyObject | undefined =>
   certificate.publicKey.kind === "ec" ? certificate.publicKey.key : undefined
 
+interface BusyWorker {
+  readonly worker: VerifyWorker
+  /** On their way, in the order sent. */
+  readonly batches: Array<ReadonlyArray<Waiting>>
+}
+
 export class VerifyLane {
   private waiting: Array<Waiting> = []
   private inPool = 0
@@ -44,17 +56,16 @@ export class VerifyLane {
   /** When the last run of messages came, and whether this one came long after it. */
   private lastRun = 0
   private isTrickle = false
-  private worker: VerifyWorker | undefined
-  private readonly batches: Array<ReadonlyArray<Waiting>> = []
-  private mayStartWorker: boolean
+  private workers: ReadonlyArray<BusyWorker> = []
+  private mayStartWorkers: boolean
   private closed = false
 
-  /** `defect` is told of what a `done` throws, and of a worker that broke; `useWorker: false` keeps to the pool. */
+  /** `defect` is told of what a `done` throws, and of a worker that broke; `workers: 0` keeps to the pool. */
   constructor(
     private readonly defect: (error: unknown) => void,
-    options: { readonly useWorker?: boolean } = {}
+    private readonly options: { readonly workers?: number } = {}
   ) {
-    this.mayStartWorker = options.useWorker ?? true
+    this.mayStartWorkers = options.workers !== 0
   }
 
   /** Calls `done` once, later. Neither `data` nor `signature` may change until then. */
@@ -74,11 +85,11 @@ export class VerifyLane {
     this.schedule()
   }
 
-  /** Stops the worker; what is under way is never answered. */
+  /** Stops the workers; what is under way is never answered. */
   async close(): Promise<void> {
     this.closed = true
     this.waiting = []
-    await this.worker?.terminate()
+    await Promise.all(this.workers.map(({ worker }) => worker.terminate()))
   }
 
   // ---- Sending ---------------------------------------------------------------------------------------------------
@@ -104,14 +115,15 @@ export class VerifyLane {
 
   private pump(): void {
     if (this.closed) return
-    const isIdle = this.inPool === 0 && this.batches.length === 0
+    const isIdle = this.inPool === 0 && this.workers.every(({ batches }) => batches.length === 0)
     if (isIdle && this.isTrickle && this.waiting.length <= hereLimit) {
       this.verifyHere()
       return
     }
-    if (this.worker === undefined && this.mayStartWorker && this.waiting.length >= workerBacklog) this.startWorker()
-    if (this.worker !== undefined) {
-      while (this.batches.length < batchesAhead && this.waiting.length > 0) this.sendBatch(this.worker)
+    if (this.mayStartWorkers && this.waiting.length >= workerBacklog) this.startWorkers()
+    if (this.workers.length > 0) {
+      for (let worker = this.freest(); worker !== undefined && this.waiting.length > 0; worker = this.freest())
+        this.sendBatch(worker)
       return
     }
     let taken = 0
@@ -128,7 +140,15 @@ export class VerifyLane {
     if (taken > 0) this.waiting = this.waiting.slice(taken)
   }
 
-  private sendBatch(worker: VerifyWorker): void {
+  /** The worker with the fewest batches; undefined when all have enough. */
+  private freest(): BusyWorker | undefined {
+    let found: BusyWorker | undefined
+    for (const worker of this.workers)
+      if (worker.batches.length < (found?.batches.length ?? batchesAhead)) found = worker
+    return found
+  }
+
+  private sendBatch({ batches, worker }: BusyWorker): void {
     let bytes = 0
     let count = 0
     for (const { data } of this.waiting) {
@@ -138,26 +158,33 @@ export class VerifyLane {
     }
     const batch = this.waiting.slice(0, count)
     this.waiting = this.waiting.slice(count)
-    this.batches.push(batch)
+    batches.push(batch)
     worker.send(batch)
   }
 
-  private startWorker(): void {
-    this.mayStartWorker = false
+  private startWorkers(): void {
+    this.mayStartWorkers = false
+    const count = this.options.workers ?? Math.min(availableParallelism(), mostWorkers)
+    this.workers = Array.from({ length: count }, () => this.makeWorker())
+  }
+
+  private makeWorker(): BusyWorker {
+    const batches: Array<ReadonlyArray<Waiting>> = []
     const answered = (verdicts: Uint8Array) => {
-      const batch = this.batches.shift() ?? []
+      const batch = batches.shift() ?? []
       this.pump() // before the answers: the worker should not wait for them
       for (const [i, { done }] of batch.entries()) this.answer(done, verdicts[i] === 1)
     }
     const broken = (error: unknown) => {
-      if (this.closed || this.worker === undefined) return
-      this.worker = undefined
+      if (this.closed || !this.workers.includes(made)) return
+      this.workers = this.workers.filter((other) => other !== made)
       this.defect(error)
-      // what the worker had goes to the pool
-      this.waiting = [...this.batches.splice(0).flat(), ...this.waiting]
+      // what the worker had goes to the others, or to the pool
+      this.waiting = [...batches.splice(0).flat(), ...this.waiting]
       this.pump()
     }
-    this.worker = new VerifyWorker(answered, broken)
+    const made: BusyWorker = { worker: new VerifyWorker(answered, broken), batches }
+    return made
   }
 
   // ---- Answering -------------------------------------------------------------------------------------------------
