@@ -7,6 +7,7 @@
  */
 import type { KeyObject } from "node:crypto"
 import { availableParallelism } from "node:os"
+import { type EventLoopUtilization, performance } from "node:perf_hooks"
 import * as Either from "effect/Either"
 import { admitSignature, nodeHashName, signatureHash, verifyDer } from "../../crypto/index.js"
 
@@ -24,8 +25,14 @@ const hereLimit = 2
 const trickleMs = 1
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
 const poolLimit = 8
-/** A backlog that starts the workers. */
+/** A backlog that starts the first worker. */
 const workerBacklog = 64
+/**
+ * Batches in a row that leave more than the next one waiting, and the share of its time that this thread may be busy
+ * meanwhile: then another worker helps. Where this thread is what all wait for, it would only take up memory.
+ */
+const patience = 32
+const busyShare = 0.7
 /**
  * Workers at most. One for each processor, though this thread needs one too: ordering takes a third of the time that the
  * same messages' signatures take.
@@ -57,15 +64,18 @@ export class VerifyLane {
   private lastRun = 0
   private isTrickle = false
   private workers: ReadonlyArray<BusyWorker> = []
-  private mayStartWorkers: boolean
+  private mayStart: number
+  /** Batches in a row that left a backlog, and what this thread had done before them. */
+  private pressed = 0
+  private before: EventLoopUtilization | undefined
   private closed = false
 
   /** `defect` is told of what a `done` throws, and of a worker that broke; `workers: 0` keeps to the pool. */
   constructor(
     private readonly defect: (error: unknown) => void,
-    private readonly options: { readonly workers?: number } = {}
+    { workers = Math.min(availableParallelism(), mostWorkers) }: { readonly workers?: number } = {}
   ) {
-    this.mayStartWorkers = options.workers !== 0
+    this.mayStart = workers
   }
 
   /** Calls `done` once, later. Neither `data` nor `signature` may change until then. */
@@ -120,7 +130,7 @@ export class VerifyLane {
       this.verifyHere()
       return
     }
-    if (this.mayStartWorkers && this.waiting.length >= workerBacklog) this.startWorkers()
+    if (this.workers.length === 0 && this.waiting.length >= workerBacklog) this.startWorker()
     if (this.workers.length > 0) {
       for (let worker = this.freest(); worker !== undefined && this.waiting.length > 0; worker = this.freest())
         this.sendBatch(worker)
@@ -162,10 +172,23 @@ export class VerifyLane {
     worker.send(batch)
   }
 
-  private startWorkers(): void {
-    this.mayStartWorkers = false
-    const count = this.options.workers ?? Math.min(availableParallelism(), mostWorkers)
-    this.workers = Array.from({ length: count }, () => this.makeWorker())
+  /** One more, if there may be one more: a worker that is lost is not replaced. */
+  private startWorker(): void {
+    if (this.mayStart === 0) return
+    this.mayStart -= 1
+    this.workers = [...this.workers, this.makeWorker()]
+  }
+
+  /** A batch has been answered: looks whether the workers keep up. */
+  private look(): void {
+    if (this.waiting.length <= batchLimit) this.pressed = 0
+    else if (this.pressed === 0) {
+      this.pressed = 1
+      this.before = performance.eventLoopUtilization()
+    } else if (++this.pressed > patience) {
+      this.pressed = 0
+      if (performance.eventLoopUtilization(this.before).utilization < busyShare) this.startWorker()
+    }
   }
 
   private makeWorker(): BusyWorker {
@@ -173,6 +196,7 @@ export class VerifyLane {
     const answered = (verdicts: Uint8Array) => {
       const batch = batches.shift() ?? []
       this.pump() // before the answers: the worker should not wait for them
+      if (this.mayStart > 0) this.look()
       for (const [i, { done }] of batch.entries()) this.answer(done, verdicts[i] === 1)
     }
     const broken = (error: unknown) => {
