@@ -1,14 +1,15 @@
 // Joins the programs into a few files under dist/bin: Node opens those at start instead of a thousand. What is imported
-// when needed (a command of the peer's, the node itself) is a file of its own and costs nothing before. Native and rarely
-// used packages stay outside. Run by `npm run build` after the compiler.
+// when needed (a command of the peer's, the node itself) is a file of its own and costs nothing before. Run by `npm run build` after the compiler.
 import { copyFileSync, readdirSync, rmSync, statSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { joining } from "./joining.mjs"
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
 
 const { metafile } = await build({
+  ...joining,
   absWorkingDir: root,
   entryPoints: {
     orderer: "dist/orderer/main.js",
@@ -17,18 +18,8 @@ const { metafile } = await build({
   },
   outdir: "dist/bin",
   outExtension: { ".js": ".mjs" },
-  bundle: true,
   splitting: true,
   metafile: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
-  // packages of the older kind ask for `require`
-  banner: {
-    js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
-  },
-  logLevel: "warning",
   legalComments: "none"
 })
 

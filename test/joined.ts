@@ -7,26 +7,13 @@ import { createHash } from "node:crypto"
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type BuildOptions, build } from "esbuild"
+import { build } from "esbuild"
+import { joining } from "../scripts/joining.mjs"
 
 /** In the repository, so that packages which stay outside are found. */
 const folder = fileURLToPath(new URL("../node_modules/.cache/fabric-effect/joined", import.meta.url))
 
 const DAY = 86_400_000
-
-/** How `npm run build` joins programs (scripts/bundle.mjs), as far as tests need it. */
-export const joining = {
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  external: ["lmdb", "kafkajs", "dockerode", "@datadog/pprof"],
-  // packages of the older kind ask for `require`
-  banner: {
-    js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);'
-  },
-  logLevel: "warning"
-} satisfies BuildOptions
 
 /** Puts beside joined programs what they start threads from. */
 export const putThreads = (place: string): void =>

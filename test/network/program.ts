@@ -5,7 +5,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { afterAll, beforeAll } from "vitest"
-import { joining, putThreads } from "../joined.js"
+import { joining } from "../../scripts/joining.mjs"
+import { putThreads } from "../joined.js"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
 export const sample = join(root, "samples/chaincode/asset-transfer")

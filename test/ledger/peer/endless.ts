@@ -6,15 +6,19 @@ import * as Effect from "effect/Effect"
 import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
 import { byHand, commitTxs, deploy, genesis, type Planned, privateOfTxs, simulate } from "./chain.js"
 
+/** A peer's ledgers: small files, no purge in the way. */
+export const endlessLedgers = (root: string) =>
+  makeLedgerProvider({
+    root,
+    historyEnabled: true,
+    purgeInterval: 1_000_000,
+    maxFileSize: 20_000,
+    isMember: () => () => true
+  })
+
 export const openEndless = (root: string) =>
   Effect.gen(function* () {
-    const provider = yield* makeLedgerProvider({
-      root,
-      historyEnabled: true,
-      purgeInterval: 1_000_000,
-      maxFileSize: 20_000,
-      isMember: () => () => true
-    })
+    const provider = yield* endlessLedgers(root)
     return (yield* provider.exists("ch")) ? yield* provider.open("ch") : yield* provider.create(genesis())
   })
 

@@ -5,13 +5,13 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
+import type { PeerLedgerShape } from "../../../src/ledger/peer/index.js"
 import { RWSetBuilder } from "../../../src/ledger/rwset/index.js"
 import { loadLocalMsp } from "../../../src/msp/index.js"
 import { annotate, encodeBlock, nextBlock } from "../../../src/orderer/multichannel/blockAssembly.js"
 import { common } from "../../../src/wire/index.js"
 import { deploy, endorserTx } from "./chain.js"
-import { collections, planned, privateOfBlock } from "./endless.js"
+import { collections, endlessLedgers, planned, privateOfBlock } from "./endless.js"
 
 export const channelId = "mychannel"
 export const recorded = path.join(import.meta.dirname, "../../vectors/chain-a")
@@ -55,13 +55,7 @@ export const writeChain = (folder: string, count: number) =>
 /** A peer's ledger, with the first block of the folder at least. */
 export const openSigned = (root: string, folder: string) =>
   Effect.gen(function* () {
-    const provider = yield* makeLedgerProvider({
-      root,
-      historyEnabled: true,
-      purgeInterval: 1_000_000,
-      maxFileSize: 20_000,
-      isMember: () => () => true
-    })
+    const provider = yield* endlessLedgers(root)
     return (yield* provider.exists(channelId))
       ? yield* provider.open(channelId)
       : yield* provider.create(read(folder, 0))

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { build } from "esbuild"
-import { joining, putThreads } from "../../joined.js"
+import { joining } from "../../../scripts/joining.mjs"
+import { putThreads } from "../../joined.js"
 import { nodeFolder } from "../support.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
