@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { loadLocalMsp } from "../../src/msp/index.js"
 import { VerifyLane } from "../../src/orderer/broadcast/VerifyLane.js"
+import { VerifyWorker } from "../../src/orderer/broadcast/verifyWorker.js"
 import { chainA, msps } from "./support/node.js"
 
 const load = (who: "user1" | "ordererAdmin", mspId: string) =>
@@ -46,6 +47,58 @@ describe("VerifyLane", () => {
       })
     )
   }
+  /** A lane with two threads at most, those that it started, and a backlog of good and bad signatures given to it. */
+  const underLoad = (jobs: number, started: (worker: VerifyWorker, index: number) => void) =>
+    Effect.gen(function* () {
+      const user = yield* load("user1", "Org1MSP")
+      const defects: Array<unknown> = []
+      const threads: Array<VerifyWorker> = []
+      const lane = new VerifyLane((error) => defects.push(error), {
+        workers: 2,
+        newWorker: (answered, broken) => {
+          const worker = new VerifyWorker(answered, broken)
+          started(worker, threads.length)
+          threads.push(worker)
+          return worker
+        }
+      })
+      yield* Effect.addFinalizer(() => Effect.promise(() => lane.close()))
+      const message = Buffer.from("message")
+      const signature = user.sign(message)
+      const answers = yield* Effect.promise(() =>
+        Promise.all(
+          Array.from({ length: jobs }, (_, i) => {
+            const signed = i % 7 === 0 ? Buffer.from("another") : message
+            return new Promise<boolean>((resolve) => {
+              lane.verify(user.identity, signed, signature, (good) => resolve(good === (i % 7 !== 0)))
+            })
+          })
+        )
+      )
+      expect(answers.filter((right) => !right)).toEqual([])
+      return { defects, threads }
+    })
+
+  it.scopedLive("starts another thread for a backlog that lasts, and none for a short one", () =>
+    Effect.gen(function* () {
+      expect((yield* underLoad(2_000, () => {})).threads).toHaveLength(1)
+      // this thread has time: it only waits for the answers
+      const { defects, threads } = yield* underLoad(24_000, () => {})
+      expect(threads).toHaveLength(2)
+      expect(defects).toEqual([])
+    })
+  )
+
+  it.scopedLive("gives what a lost thread had to another one", () =>
+    Effect.gen(function* () {
+      const { defects, threads } = yield* underLoad(3_000, (worker, index) => {
+        if (index === 0) void worker.terminate()
+      })
+      expect(threads).toHaveLength(2)
+      expect(defects).toHaveLength(1)
+    })
+  )
+
   it.scopedLive("survives a callback that throws", () =>
     Effect.gen(function* () {
       const user = yield* load("user1", "Org1MSP")

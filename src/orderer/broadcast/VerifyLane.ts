@@ -56,6 +56,12 @@ interface BusyWorker {
   readonly batches: Array<ReadonlyArray<Waiting>>
 }
 
+export interface VerifyLaneOptions {
+  /** Worker threads that are ever started; 0 keeps to the pool. Default: one for each processor, at most four. */
+  readonly workers?: number
+  readonly newWorker?: (...args: ConstructorParameters<typeof VerifyWorker>) => VerifyWorker
+}
+
 export class VerifyLane {
   private waiting: Array<Waiting> = []
   private inPool = 0
@@ -70,12 +76,15 @@ export class VerifyLane {
   private before: EventLoopUtilization | undefined
   private closed = false
 
-  /** `defect` is told of what a `done` throws, and of a worker that broke; `workers: 0` keeps to the pool. */
+  private readonly newWorker: NonNullable<VerifyLaneOptions["newWorker"]>
+
+  /** `defect` is told of what a `done` throws, and of a worker that broke. */
   constructor(
     private readonly defect: (error: unknown) => void,
-    { workers = Math.min(availableParallelism(), mostWorkers) }: { readonly workers?: number } = {}
+    options: VerifyLaneOptions = {}
   ) {
-    this.mayStart = workers
+    this.mayStart = options.workers ?? Math.min(availableParallelism(), mostWorkers)
+    this.newWorker = options.newWorker ?? ((answered, broken) => new VerifyWorker(answered, broken))
   }
 
   /** Calls `done` once, later. Neither `data` nor `signature` may change until then. */
@@ -172,7 +181,7 @@ export class VerifyLane {
     worker.send(batch)
   }
 
-  /** One more, if there may be one more: a worker that is lost is not replaced. */
+  /** One more, while fewer than allowed were ever started: one that is lost counts too. */
   private startWorker(): void {
     if (this.mayStart === 0) return
     this.mayStart -= 1
@@ -207,7 +216,7 @@ export class VerifyLane {
       this.waiting = [...batches.splice(0).flat(), ...this.waiting]
       this.pump()
     }
-    const made: BusyWorker = { worker: new VerifyWorker(answered, broken), batches }
+    const made: BusyWorker = { worker: this.newWorker(answered, broken), batches }
     return made
   }
 

@@ -4,10 +4,9 @@
  * one (group commit), so durability costs one synced write per round and not per envelope. Plain callbacks between
  * `record` and its `done`: what comes one by one pays for its write and for nothing around it.
  *
- * Files rotate; one is removed when blocks hold all of its entries. Format: journalFormat.ts.
+ * Files rotate; one is removed when blocks hold all of its entries. Format: journalFormat.ts; writing: JournalWriter.ts.
  */
 
-import { constants, write as writeBytes } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import * as Deferred from "effect/Deferred"
@@ -16,22 +15,18 @@ import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import { closing } from "../../../runtime/closing.js"
 import { JournalFailed, JournalForeign } from "./errors.js"
-import type { JournalEntry, JournalRecord } from "./journalFormat.js"
 import {
-  decodeFileHead,
-  decodeFrame,
-  encodeFileHead,
-  encodeFrame,
-  fileHead,
-  frameSize,
-  unconsumed
-} from "./journalFormat.js"
+  frameBytes,
+  type JournalFile,
+  JournalWriter,
+  type JournalWriterOptions,
+  type Recorded
+} from "./JournalWriter.js"
+import type { JournalEntry, JournalRecord } from "./journalFormat.js"
+import { decodeFileHead, decodeFrame, fileHead, frameSize, unconsumed } from "./journalFormat.js"
 
 /** An envelope to record; it gets its sequence here. */
 export type JournalInput = Pick<JournalEntry, "kind" | "configSequence" | "envelope">
-
-/** Told how a call ended: nothing, or why nothing of it is recorded. Must not throw. */
-export type Recorded = (failure: JournalFailed | undefined) => void
 
 export interface Journal {
   /** Entries found at open that are in no block, in order. */
@@ -54,17 +49,11 @@ export interface Journal {
   readonly probe: Effect.Effect<void, JournalFailed>
 }
 
-export interface JournalOptions {
-  /** The channel's own folder; made when absent. */
-  readonly folder: string
-  /** Header hash of the channel's first block, 32 bytes. */
-  readonly chain: Uint8Array
+export interface JournalOptions extends JournalWriterOptions {
   /** Blocks in the ledger at open. */
   readonly height: number
   /** Told of durable entries, in order, before their `append` completes. Must not throw. */
   readonly sink: (entries: ReadonlyArray<JournalEntry>) => void
-  /** A file that has grown to this many bytes is followed by the next. */
-  readonly fileBytes?: number
 }
 
 /** One `append`, `cut` or `probe` on its way to the disk. */
@@ -72,18 +61,6 @@ interface Request {
   readonly records: ReadonlyArray<JournalRecord>
   readonly done: Recorded
 }
-
-interface JournalFile {
-  readonly number: number
-  readonly path: string
-  /** Highest sequence in it; 0 while it has none. */
-  lastSequence: number
-}
-
-/** Bytes of envelopes that one frame takes at most, unless a single request has more. */
-const frameBytes = 4 * 1024 * 1024
-const defaultFileBytes = 64 * 1024 * 1024
-const fileName = (number: number) => `${String(number).padStart(8, "0")}.wal`
 
 const attempt = <A>(op: JournalFailed["op"], file: string, run: () => Promise<A>): Effect.Effect<A, JournalFailed> =>
   Effect.tryPromise({ try: run, catch: (cause) => new JournalFailed({ op, path: file, cause }) })
@@ -139,142 +116,6 @@ const scan = (folder: string, chain: Uint8Array): Effect.Effect<Found, JournalFa
     return { files, records, frames: frames ?? 0 }
   })
 
-// ---- Writer ------------------------------------------------------------------------------------------------------
-
-class Writer {
-  private handle: fs.FileHandle | undefined
-  private offset = 0
-  /** Bytes beyond `offset` may hold part of a failed write: to be cut off before the next. */
-  private torn = false
-  private buffer = Buffer.allocUnsafe(256 * 1024)
-  private nextNumber: number
-
-  constructor(
-    private readonly options: JournalOptions,
-    private readonly files: Array<JournalFile>,
-    private frame: number
-  ) {
-    this.nextNumber = (files[files.length - 1]?.number ?? 0) + 1
-  }
-
-  private async create(): Promise<fs.FileHandle> {
-    const file = path.join(this.options.folder, fileName(this.nextNumber))
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_DSYNC
-    const handle = await fs.open(file, flags, 0o640)
-    try {
-      const head = Buffer.alloc(fileHead + 6)
-      head.set(encodeFileHead(this.options.chain))
-      head.writeUIntLE(this.frame, fileHead, 6)
-      await writeAll(handle, head, 0)
-      const directory = await fs.open(this.options.folder, "r")
-      try {
-        await directory.sync()
-      } finally {
-        await directory.close()
-      }
-      this.handle = handle
-      this.offset = head.length
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-    this.files.push({ number: this.nextNumber, path: file, lastSequence: 0 })
-    this.nextNumber += 1
-    return handle
-  }
-
-  /** Writes one frame. One call at a time: the next one not before `done`. */
-  write(records: ReadonlyArray<JournalRecord>, done: Recorded): void {
-    const { handle } = this
-    if (handle !== undefined && !this.torn && !this.isFull()) this.writeFrame(handle, records, done)
-    else {
-      const begin = (made: fs.FileHandle) => this.writeFrame(made, records, done)
-      this.prepare().then(begin, (cause) => done(this.failed(cause)))
-    }
-  }
-
-  private isFull(): boolean {
-    return this.offset >= (this.options.fileBytes ?? defaultFileBytes)
-  }
-
-  private failed(cause: unknown): JournalFailed {
-    return new JournalFailed({ op: "write", path: this.options.folder, cause })
-  }
-
-  /** The file for the next frame: the next one after a full one, without what a failed write left. */
-  private async prepare(): Promise<fs.FileHandle> {
-    if (this.handle !== undefined && this.isFull()) {
-      const full = this.handle
-      this.handle = undefined
-      await full.close()
-    }
-    const handle = this.handle ?? (await this.create())
-    if (this.torn) {
-      await handle.truncate(this.offset)
-      this.torn = false
-    }
-    return handle
-  }
-
-  private writeFrame(handle: fs.FileHandle, records: ReadonlyArray<JournalRecord>, done: Recorded): void {
-    const size = frameSize(records)
-    if (this.buffer.length < size) this.buffer = Buffer.allocUnsafe(size)
-    const length = encodeFrame(this.frame, records, this.buffer)
-    const writeFrom = (from: number): void => {
-      writeBytes(handle.fd, this.buffer, from, length - from, this.offset + from, (error, written) => {
-        if (error !== null) {
-          this.torn = true
-          done(this.failed(error))
-        } else if (from + written < length) writeFrom(from + written)
-        else {
-          this.wrote(records, length)
-          done(undefined)
-        }
-      })
-    }
-    writeFrom(0)
-  }
-
-  private wrote(records: ReadonlyArray<JournalRecord>, length: number): void {
-    if (this.buffer.length > 2 * frameBytes) this.buffer = Buffer.allocUnsafe(256 * 1024)
-    this.offset += length
-    this.frame += 1
-    const file = this.files[this.files.length - 1]
-    if (file === undefined) return
-    for (const record of records) if (record.kind !== "cut") file.lastSequence = record.sequence
-  }
-
-  /** Whether `forget` has something to do. */
-  isForgettable(consumed: number): boolean {
-    const [first] = this.files
-    return this.files.length > 1 && first !== undefined && first.lastSequence <= consumed
-  }
-
-  /**
-   * Removes files whose entries are all consumed, the one being written aside. The cuts in them go too: they consume
-   * nothing of the files that stay.
-   */
-  async forget(consumed: number): Promise<void> {
-    while (this.isForgettable(consumed)) {
-      const [first] = this.files
-      if (first !== undefined) await fs.unlink(first.path)
-      this.files.shift()
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.handle?.close()
-    this.handle = undefined
-  }
-}
-
-const writeAll = async (handle: fs.FileHandle, bytes: Uint8Array, position: number): Promise<void> => {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
-  }
-}
-
 // ---- Journal -----------------------------------------------------------------------------------------------------
 
 /** Opens the journal of one channel; closes it with the scope, after what is under way. */
@@ -283,7 +124,7 @@ export const openJournal = (
 ): Effect.Effect<Journal, JournalFailed | JournalForeign, Scope.Scope> =>
   Effect.gen(function* () {
     const found = yield* scan(options.folder, options.chain)
-    const writer = new Writer(options, [...found.files], found.frames)
+    const writer = new JournalWriter(options, [...found.files], found.frames)
     let sequence = found.records.reduce(
       (last, record) => Math.max(last, record.kind === "cut" ? record.consumed : record.sequence),
       0
