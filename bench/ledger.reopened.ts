@@ -4,7 +4,8 @@
  * Started by ledger.bench.ts. Arguments: root and number of keys of each.
  */
 import * as Effect from "effect/Effect"
-import { makeLedgerProvider } from "../src/ledger/peer/index.js"
+import * as Schedule from "effect/Schedule"
+import { makeLedgerProvider, type PeerLedgerShape } from "../src/ledger/peer/index.js"
 import { commitBlocks, memory, pointReads } from "./support/ledgerLoad.js"
 
 const [smallRoot = "", smallKeys = "", largeRoot = "", largeKeys = ""] = process.argv.slice(2)
@@ -16,15 +17,30 @@ const middle = (values: ReadonlyArray<number>): number =>
 const mean = (values: ReadonlyArray<number>): number =>
   Number((values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1)).toFixed(2))
 
+/** Reads at the pace of a busy peer: ten thousand a second. */
+const pacedReads = (ledger: PeerLedgerShape, keys: number, seconds: number) =>
+  pointReads(ledger, keys, 200).pipe(
+    Effect.schedule(Schedule.intersect(Schedule.fixed("20 millis"), Schedule.recurs(seconds * 50)))
+  )
+
 const alone = Effect.scoped(
   Effect.gen(function* () {
     const keys = Number(smallKeys)
+    const row = (name: string) =>
+      Effect.sync(() => {
+        global.gc?.()
+        console.log(JSON.stringify({ name: `alone, ${keys} keys: ${name}`, ...memory() }))
+      })
     const provider = yield* makeLedgerProvider({ root: smallRoot, historyEnabled: true })
     const ledger = yield* provider.open("ch")
     yield* commitBlocks(ledger, rounds, 100, () => [`key${Math.floor(Math.random() * keys)}`])
+    yield* row(`after ${rounds} commits`)
+    yield* pacedReads(ledger, keys, 5)
+    yield* row("after reads at 10,000 a second")
     yield* pointReads(ledger, keys, 400_000)
-    global.gc?.()
-    console.log(JSON.stringify({ name: `alone after ${rounds} commits and 400,000 reads, ${keys} keys`, ...memory() }))
+    yield* row("after 400,000 reads at once")
+    yield* Effect.sleep("2 seconds")
+    yield* row("after two seconds of rest")
   })
 )
 

@@ -35,6 +35,7 @@ const ranks = {
 const homes = {
   "@grpc/grpc-js": ["transport"],
   lmdb: ["ledger/lmdb"],
+  koffi: ["ledger/lmdb"],
   kafkajs: ["orderer/consensus/kafka"],
   protobufjs: ["wire"],
   yaml: ["config"],

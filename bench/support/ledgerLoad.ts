@@ -3,6 +3,7 @@ import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type { PeerLedgerShape } from "../../src/ledger/peer/index.js"
 import { RWSetBuilder } from "../../src/ledger/rwset/index.js"
+import { breathe } from "../../src/runtime/breathe.js"
 import { common, protos } from "../../src/wire/index.js"
 import { EMPTY, newBlock } from "../../src/wire/protoutil.js"
 
@@ -55,11 +56,11 @@ export const genesis = common.Block.encode(
 
 export const rss = () => Math.round(process.memoryUsage.rss() / 1024 / 1024)
 
-/** MiB by kind, as Linux counts them: `file` are pages of mapped files (LMDB's), which the system takes back at will. */
+/** MiB by kind, as Linux counts them, and the most there ever was: `file` are pages of mapped files (LMDB's, the program's). */
 export const memory = (): Readonly<Record<string, number>> => {
   const status = fs.existsSync("/proc/self/status") ? fs.readFileSync("/proc/self/status", "utf8") : ""
   const of = (name: string) => Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024)
-  return { rssMiB: rss(), anonymousMiB: of("RssAnon"), fileMiB: of("RssFile") }
+  return { rssMiB: rss(), peakMiB: of("VmHWM"), anonymousMiB: of("RssAnon"), fileMiB: of("RssFile") }
 }
 
 let serial = 0
@@ -93,6 +94,7 @@ export const pointReads = (ledger: PeerLedgerShape, keys: number, count: number)
     const executor = yield* ledger.newQueryExecutor
     let found = 0
     for (let i = 0; i < count; i++) {
+      if (i % 1000 === 0) yield* breathe // as between calls of a peer
       if (executor.getState("cc", `key${Math.floor(Math.random() * keys)}`) !== undefined) found += 1
     }
     executor.done()

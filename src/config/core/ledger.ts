@@ -46,6 +46,11 @@ export const ledger = section("ledger", "Ledgers.", {
       fallback: "false",
       ours: true
     }),
+    mappedMemoryLimit: count(
+      "mappedMemoryLimit",
+      "MiB of the built-in stores' files that may count as the peer's memory before they are given back; 0: no limit. On Linux.",
+      { fallback: "64", ours: true }
+    ),
     couchDBConfig
   }),
   history: section("history", "The history of keys.", {

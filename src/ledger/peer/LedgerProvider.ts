@@ -13,7 +13,7 @@ import { common, WireError } from "../../wire/index.js"
 import { compareUtf8 } from "../../wire/protoutil.js"
 import { isFolderName } from "../blockstore/index.js"
 import { claimFolder, refuseGoFolder } from "../format.js"
-import { Batch, type Environment, lockFolder, openEnvironment, type Table } from "../lmdb/index.js"
+import { Batch, type Environment, limitMappedPages, lockFolder, openEnvironment, type Table } from "../lmdb/index.js"
 import { ConstructionBroken, GenesisInvalid, LedgerExists, LedgerFailed, LedgerOpen, LedgerUnknown } from "./errors.js"
 import { type LedgerOptions, openLedger } from "./openLedger.js"
 import {
@@ -29,6 +29,8 @@ const log = Log.module("kvledger")
 export interface LedgerProviderOptions extends LedgerOptions {
   /** `<peer.fileSystemPath>/ledgersData`. */
   readonly root: string
+  /** Bytes of LMDB's maps that may stay in this process's memory (lmdb/mappedPages.ts); 0: all. Default 64 MiB. */
+  readonly mappedMemoryLimit?: number
 }
 
 const constructionKey = Buffer.from("construction")
@@ -91,6 +93,8 @@ export const makeLedgerProvider = (
     yield* refuseGoFolder(options.root)
     yield* lockFolder(options.root)
     yield* claimFolder(options.root, "ledgers")
+    const limit = options.mappedMemoryLimit ?? 64 * 2 ** 20
+    if (limit > 0) yield* limitMappedPages({ folder: options.root, limit })
     const environment = yield* openEnvironment({
       path: idsFolder(options.root),
       tables: idTables,

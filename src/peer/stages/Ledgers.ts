@@ -73,6 +73,7 @@ export const layer = Layer.unwrapScoped(
       purgeInterval: pvtdataStore.purgeInterval,
       eligibilityBatchSize: pvtdataStore.collElgProcMaxDbBatchSize,
       eligibilityPause: pvtdataStore.collElgProcDbBatchesInterval,
+      mappedMemoryLimit: ledger.state.mappedMemoryLimit * 2 ** 20,
       metrics,
       isMember
     })
