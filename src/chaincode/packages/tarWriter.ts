@@ -2,7 +2,8 @@
  * Writes the archives of code packages: headers without variance (zero time, mode 0100644, owner 500), so that the same
  * files give the same bytes everywhere. Source: chaincode.md R73; core/container/util/writer.go.
  */
-import { gzipSync } from "node:zlib"
+import { promisify } from "node:util"
+import { gzip, gzipSync } from "node:zlib"
 import { BLOCK } from "./tarHeader.js"
 
 export interface ArchiveFile {
@@ -82,5 +83,15 @@ export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER):
 export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
   const bytes = gzipSync(tarOf(files, owner))
   bytes[9] = 255 // the operating system, which would otherwise differ between machines
+  return bytes
+}
+
+/** The same for archives that are large: compressed in another thread. */
+export const compressedTarOf = async (
+  files: ReadonlyArray<ArchiveFile>,
+  owner: number = OWNER
+): Promise<Uint8Array> => {
+  const bytes = await promisify(gzip)(tarOf(files, owner))
+  bytes[9] = 255
   return bytes
 }

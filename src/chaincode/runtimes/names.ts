@@ -26,12 +26,14 @@ export const containerName = (parts: NameParts, name: string, version: string): 
 
 const IMAGE = /^[a-z0-9]+(([._-][a-z0-9]+)+)?$/
 
-/** The image's name, undefined when it breaks Docker's rules. */
-export const imageName = (parts: NameParts, name: string, version: string): string | undefined => {
+/** The image's name, which Docker may not accept: {@link isImageName}. */
+export const imageName = (parts: NameParts, name: string, version: string): string => {
   const base = baseName(parts, name, version)
-  const image = `${sanitised(base)}-${hexSha256(base)}`.toLowerCase()
-  return IMAGE.test(image) ? image : undefined
+  return `${sanitised(base)}-${hexSha256(base)}`.toLowerCase()
 }
+
+/** Whether a name keeps to Docker's rules for repositories, as the reference checks them. */
+export const isImageName = (name: string): boolean => IMAGE.test(name)
 
 /** A folder or file name that is safe and distinct for distinct chaincodes. */
 export const fileNameOf = (parts: NameParts, name: string, version: string): string => {

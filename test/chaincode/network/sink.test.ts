@@ -1,6 +1,7 @@
 /**
  * Every function of the shared `sink` chaincode through endorsement, ordering, validation and commit, on unmodified shims:
- * with TLS and without, launched by the peer and started by hand. Half of the combinations; `npm run test:long` has all.
+ * with TLS and without, launched by the peer as a process or (where a daemon answers) in a container, and started by hand.
+ * Half of the combinations; `npm run test:long` has all.
  */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -10,7 +11,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { describe, expect, it, vi } from "vitest"
+import { afterAll, describe, expect, it, vi } from "vitest"
 import { toolEnvironment } from "../../../src/network/environment.js"
 import * as layout from "../../../src/network/layout.js"
 import { type RunningNetwork, up } from "../../../src/network/Network.js"
@@ -20,6 +21,7 @@ import { anyPorts } from "../../../src/network/ports.js"
 import { networkSpec } from "../../../src/network/spec.js"
 import { toText } from "../../../src/wire/protoutil.js"
 import { chaincodeFolder, type ShimVersion } from "../support/chaincodes.js"
+import { daemonAnswers, endpoint, makeImage, removeAll } from "../support/daemon.js"
 import { repository, utf8 } from "../support/TestPeer.js"
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -30,15 +32,29 @@ if (!present) console.log("skipped: ../shared/chaincode/sink is not here")
 interface Combination {
   readonly shim: ShimVersion
   readonly tls: boolean
-  /** `process`: launched by the peer; `by hand`: in dev mode without TLS, as an accepted external process with it. */
-  readonly mode: "process" | "by hand"
+  /**
+   * `process`, `docker`: launched by the peer; `by hand`: in dev mode without TLS, as an accepted external process with it.
+   */
+  readonly mode: "process" | "docker" | "by hand"
 }
 const shims: ReadonlyArray<ShimVersion> = ["2.5.8", "2.2.3"]
 const all = shims.flatMap((shim) =>
   [false, true].flatMap((tls) => (["process", "by hand"] as const).map((mode): Combination => ({ shim, tls, mode })))
 )
 const half = all.filter(({ mode, shim, tls }) => (shim === "2.5.8") === (tls === (mode === "by hand")))
-const combinations = process.env.FABRIC_EFFECT_LONG === undefined ? half : all
+const daemon = present && (await daemonAnswers())
+if (present && !daemon) console.log("skipped: sink in containers (no Docker daemon answers here)")
+const containers = daemon ? [false, true].map((tls): Combination => ({ shim: "2.5.8", tls, mode: "docker" })) : []
+const combinations = [...(process.env.FABRIC_EFFECT_LONG === undefined ? half : all), ...containers]
+
+/** Of containers and images made here. */
+const NETWORK = `fabric-effect-test-sink-${process.pid}`
+let image: Promise<string> | undefined
+afterAll(async () => {
+  if (image === undefined) return
+  await removeAll(NETWORK)
+  await removeAll(await image)
+}, 60_000)
 
 const policy = "OR('Org1MSP.member')"
 const collections = ["collA", "collB"].map((name) => ({
@@ -89,7 +105,7 @@ const start = ({ mode, shim, tls }: Combination): Effect.Effect<RunningNetwork, 
       Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "sink-"))),
       (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
     )
-    const folder = chaincodeFolder({ shim, source })
+    const folder = chaincodeFolder({ shim, source, ...(mode === "docker" ? { modules: "in the image" } : {}) })
     const chaincodes = ["sink", "other"].map((name) => ({ path: folder, name, collections }))
     const spec = yield* networkSpec({ dir, tls, batchTimeout: 20, chaincodes }, dir)
     const ports = yield* anyPorts(layout.peersOf(spec))
@@ -97,16 +113,27 @@ const start = ({ mode, shim, tls }: Combination): Effect.Effect<RunningNetwork, 
     const port = Object.values(ports.peers)[0]?.chaincode
     if (peer === undefined || port === undefined) return yield* Effect.die("no peer")
     const tools = toolEnvironment(process.env)
-    const byHand = {
-      CORE_VM_TYPE: "user",
-      ...(tls ? { CORE_CHAINCODE_ACCEPTEXTERNAL: "true" } : { CORE_CHAINCODE_MODE: "dev" })
+    image ??= mode === "docker" ? makeImage() : undefined
+    const base = mode === "docker" ? yield* Effect.promise(() => image ?? makeImage()) : ""
+    const modes: Readonly<Record<Combination["mode"], Readonly<Record<string, string>>>> = {
+      process: {},
+      docker: {
+        CORE_VM_TYPE: "docker",
+        CORE_VM_ENDPOINT: endpoint,
+        CORE_PEER_NETWORKID: NETWORK,
+        CORE_CHAINCODE_BUILDER: base,
+        CORE_CHAINCODE_NODE_RUNTIME: base
+      },
+      "by hand": {
+        CORE_VM_TYPE: "user",
+        ...(tls ? { CORE_CHAINCODE_ACCEPTEXTERNAL: "true" } : { CORE_CHAINCODE_MODE: "dev" })
+      }
     }
     const nodes = Layer.effect(
       Nodes,
       Effect.map(Nodes, ({ orderer, peer: start }) => ({
         orderer,
-        peer: (request) =>
-          start({ ...request, environment: { ...request.environment, ...(mode === "process" ? {} : byHand) } })
+        peer: (request) => start({ ...request, environment: { ...request.environment, ...modes[mode] } })
       }))
     ).pipe(Layer.provide(EmbeddedNodes.layer({ logSpec: "info", toolEnvironment: tools })))
     if (mode === "by hand")

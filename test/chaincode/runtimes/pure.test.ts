@@ -1,6 +1,6 @@
 /** Names, environments and start commands. */
 import { describe, expect, it } from "vitest"
-import { containerName, fileNameOf, imageName } from "../../../src/chaincode/runtimes/names.js"
+import { containerName, fileNameOf, imageName, isImageName } from "../../../src/chaincode/runtimes/names.js"
 import {
   chaincodeEnvironment,
   searchPathOf,
@@ -27,7 +27,8 @@ describe("names", () => {
     expect(containerName({ networkId: "", peerId: "" }, "cc", "1")).toBe("cc-1")
     expect(containerName({ networkId: "n", peerId: "" }, "cc", "1")).toBe("n-cc-1")
     expect(containerName({ networkId: "", peerId: "p" }, "cc", "1")).toBe("p-cc-1")
-    expect(imageName({ networkId: "", peerId: "" }, "-", "")).toBeUndefined()
+    expect(isImageName(imageName({ networkId: "", peerId: "" }, "cc", "1"))).toBe(true)
+    expect(isImageName(imageName({ networkId: "", peerId: "" }, "-", ""))).toBe(false)
   })
 
   it("of files differ where container names do not", () => {

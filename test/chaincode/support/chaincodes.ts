@@ -16,6 +16,8 @@ export interface FolderOptions {
   readonly source?: string
   /** The start script; the chaincode's index.js when absent. */
   readonly start?: string
+  /** Where the shim is found: in the repository, or where Node looks by itself. */
+  readonly modules?: "of the repository" | "in the image"
   /** Further files by name. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -36,6 +38,7 @@ const temporary = (prefix: string): string => {
  */
 export const chaincodeFolder = ({
   files = {},
+  modules: where = "of the repository",
   shim = "2.5.8",
   source = "probe",
   start = "node index.js"
@@ -47,7 +50,8 @@ export const chaincodeFolder = ({
   }
   const modules = temporary("fe-modules-")
   fs.symlinkSync(path.join(repository, "node_modules", SHIMS[shim]), path.join(modules, "fabric-shim"))
-  const script = `NODE_PATH=${modules}:${path.join(repository, "node_modules")} ${start}`
+  const script =
+    where === "in the image" ? start : `NODE_PATH=${modules}:${path.join(repository, "node_modules")} ${start}`
   fs.writeFileSync(
     path.join(folder, "package.json"),
     JSON.stringify({ name: "probe", version: "1.0.0", main: "index.js", scripts: { start: script } })

@@ -31,7 +31,7 @@ it.scopedLive("is Docker where an endpoint is given and no type, as in Fabric's 
           {
             component: "docker",
             reason:
-              "failed to ping to Docker daemon: dial unix /nowhere/docker.sock: connect: no such file or directory"
+              'failed to ping to Docker daemon: Get "http://unix.sock/_ping": dial unix /nowhere/docker.sock: connect: no such file or directory'
           }
         ]
       }

@@ -4,6 +4,8 @@
  * Source: chaincode.md R14, R100; core/container/util/dockerutil.go.
  */
 import * as fs from "node:fs/promises"
+import * as http from "node:http"
+import * as https from "node:https"
 import * as net from "node:net"
 import { Readable } from "node:stream"
 import type Docker from "dockerode"
@@ -25,7 +27,7 @@ type Ask<A> = Effect.Effect<A, DockerFailed>
 
 export interface DockerClient {
   readonly ping: Ask<void>
-  /** Gives the container's id. Fails with status 404 when there is no such image. */
+  /** Gives the container's id. Fails with status 404 when there is no such image, with 409 when the name is taken. */
   readonly createContainer: (name: string | undefined, body: JsonObject) => Ask<string>
   /** Unpacks a tar (gzip or plain) in a container. */
   readonly upload: (container: string, path: string, archive: Uint8Array) => Ask<void>
@@ -54,16 +56,23 @@ export interface DockerClient {
 /** What a container may leave behind as its build's result. */
 const MAX_DOWNLOAD = 2 ** 31 - 1
 
-const systemReason = (error: unknown): string | undefined => {
+/** A request of the reference's client, whose name and address stand in the text of a failed connection. */
+interface Asked {
+  readonly method: "Get" | "Post" | "Delete"
+  readonly path: string
+}
+
+const systemReason = (error: unknown, asked: Asked | undefined): string | undefined => {
   if (!(error instanceof Error) || !("code" in error)) return undefined
   const where = "address" in error && typeof error.address === "string" ? error.address : ""
+  const what = asked === undefined ? "" : `${asked.method} "http://unix.sock${asked.path}": `
   switch (error.code) {
     case "ECONNREFUSED":
       return "cannot connect to Docker endpoint"
     case "ENOENT":
-      return `dial unix ${where}: connect: no such file or directory`
+      return `${what}dial unix ${where}: connect: no such file or directory`
     case "EACCES":
-      return `dial unix ${where}: connect: permission denied`
+      return `${what}dial unix ${where}: connect: permission denied`
     default:
       return undefined
   }
@@ -74,22 +83,35 @@ const messageOf = (json: unknown): string | undefined =>
     ? json.message
     : undefined
 
+/** Texts for statuses, where the reference's client has its own. */
+type Words = Readonly<Record<number, string>>
+
 /** A failure of dockerode in the words of the reference's client. */
-const failureOf = (error: unknown): DockerFailed => {
+const failureOf = (error: unknown, asked?: Asked, words: Words = {}): DockerFailed => {
   if (error instanceof DockerFailed) return error
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof Error && "statusCode" in error && typeof error.statusCode === "number") {
+    const status = error.statusCode
     const said = "json" in error ? error.json : undefined
     const raw = Buffer.isBuffer(said) ? said.toString("utf8") : undefined
     // streamed answers leave their body in the text alone
     const streamed = /^\(HTTP code \d+\) .*? - ([\s\S]*) $/.exec(text)?.[1]
-    return new DockerFailed({ reason: messageOf(said) ?? raw ?? streamed ?? text, status: error.statusCode })
+    return new DockerFailed({
+      reason: words[status] ?? `API error (${status}): ${messageOf(said) ?? raw ?? streamed ?? text}`,
+      status
+    })
   }
-  return new DockerFailed({ reason: systemReason(error) ?? text, status: undefined })
+  return new DockerFailed({ reason: systemReason(error, asked) ?? text, status: undefined })
 }
 
-const ask = <A>(request: (signal: AbortSignal) => Promise<A>): Ask<A> =>
-  Effect.tryPromise({ try: request, catch: failureOf })
+const ask = <A>(request: (signal: AbortSignal) => Promise<A>, asked?: Asked, words?: Words): Ask<A> =>
+  Effect.tryPromise({ try: request, catch: (error) => failureOf(error, asked, words) })
+
+const absent = (container: string): Words => ({ 404: `No such container: ${container}` })
+const idle = (container: string): Words => {
+  const text = `Container not running: ${container}`
+  return { ...absent(container), 304: text, 409: text }
+}
 
 /** Reads a stream to its end. Destroyed on interruption. */
 const consume = (stream: NodeJS.ReadableStream, chunk: (bytes: Buffer) => void, signal: AbortSignal): Promise<void> =>
@@ -135,19 +157,28 @@ const exitCode = (answer: unknown): number => {
   throw new DockerFailed({ reason: "the daemon gave no exit code", status: undefined })
 }
 
+const NAME_TAKEN = "container already exists"
+
 const clientOf = (docker: Docker): DockerClient => ({
-  ping: ask(async () => {
-    await docker.ping()
-  }),
+  ping: ask(
+    async () => {
+      await docker.ping()
+    },
+    { method: "Get", path: "/_ping" }
+  ),
   createContainer: (name, body) =>
-    ask(async (abortSignal) => {
-      const options: Docker.ContainerCreateOptions & { readonly _query: object; readonly _body: object } = {
-        _query: name === undefined ? {} : { name },
-        _body: body,
-        abortSignal
-      }
-      return idOf(await docker.createContainer(options))
-    }),
+    ask(
+      async (abortSignal) => {
+        const options: Docker.ContainerCreateOptions & { readonly _query: object; readonly _body: object } = {
+          _query: name === undefined ? {} : { name },
+          _body: body,
+          abortSignal
+        }
+        return idOf(await docker.createContainer(options))
+      },
+      { method: "Post", path: `/containers/create?${name === undefined ? "" : `name=${encodeURIComponent(name)}`}` },
+      { 404: "no such image", 409: NAME_TAKEN }
+    ),
   upload: (container, path, archive) =>
     ask(async (abortSignal) => {
       await docker.getContainer(container).putArchive(Buffer.from(archive), { path, abortSignal })
@@ -166,9 +197,13 @@ const clientOf = (docker: Docker): DockerClient => ({
       return Buffer.concat(chunks)
     }),
   start: (container) =>
-    ask(async (abortSignal) => {
-      await docker.getContainer(container).start({ abortSignal })
-    }),
+    ask(
+      async (abortSignal) => {
+        await docker.getContainer(container).start({ abortSignal })
+      },
+      { method: "Post", path: `/containers/${container}/start` },
+      { 304: `Container already running: ${container}` }
+    ),
   attach: (container) =>
     ask(async (abortSignal) => {
       const stream = await docker
@@ -177,24 +212,40 @@ const clientOf = (docker: Docker): DockerClient => ({
       return stream instanceof Readable ? stream : Readable.from(stream)
     }),
   wait: (container) =>
-    ask(async (abortSignal) => {
-      const answer: unknown = await docker.getContainer(container).wait({ abortSignal })
-      return exitCode(answer)
-    }),
+    ask(
+      async (abortSignal) => {
+        const answer: unknown = await docker.getContainer(container).wait({ abortSignal })
+        return exitCode(answer)
+      },
+      { method: "Post", path: `/containers/${container}/wait` },
+      absent(container)
+    ),
   stop: (container) =>
-    ask(async (abortSignal) => {
-      await docker.getContainer(container).stop({ t: 0, abortSignal })
-    }),
+    ask(
+      async (abortSignal) => {
+        await docker.getContainer(container).stop({ t: 0, abortSignal })
+      },
+      { method: "Post", path: `/containers/${container}/stop?t=0` },
+      idle(container)
+    ),
   kill: (container) =>
-    ask(async () => {
-      await docker.getContainer(container).kill()
-    }),
+    ask(
+      async () => {
+        await docker.getContainer(container).kill()
+      },
+      { method: "Post", path: `/containers/${container}/kill?` },
+      idle(container)
+    ),
   remove: (container, force) =>
-    ask(async () => {
-      await docker.getContainer(container).remove(force ? { force } : {})
-    }),
+    ask(
+      async () => {
+        await docker.getContainer(container).remove(force ? { force } : {})
+      },
+      { method: "Delete", path: `/containers/${container}?${force ? "force=1" : ""}` },
+      absent(container)
+    ),
   hasImage: (image) =>
-    ask(() => docker.getImage(image).inspect()).pipe(
+    ask(() => docker.getImage(image).inspect(), { method: "Get", path: `/images/${image}/json` }).pipe(
       Effect.as(true),
       Effect.catchIf(
         (error) => error.status === 404,
@@ -232,22 +283,24 @@ export const dockerClient = ({ endpoint, tls }: DaemonSettings): Effect.Effect<D
       if (address === undefined) throw new Error("invalid endpoint")
       const { default: Dockerode } = await import("dockerode")
       const secure = "protocol" in address && address.protocol === "https"
+      // a connection for each request, as the reference's client has it: a kept one may be closed just as it is used
+      const agent = secure ? new https.Agent({ keepAlive: false }) : new http.Agent({ keepAlive: false })
       const [ca, cert, key] =
         secure && tls !== undefined ? await Promise.all([optional(tls.ca), optional(tls.cert), optional(tls.key)]) : []
       // every option is given, for the library takes what is missing from the environment of the process
-      return clientOf(
-        new Dockerode({
-          socketPath: "socketPath" in address ? address.socketPath : undefined,
-          host: "host" in address ? (net.isIPv6(address.host) ? `[${address.host}]` : address.host) : undefined,
-          port: "port" in address ? address.port : undefined,
-          protocol: "protocol" in address ? address.protocol : "http",
-          username: undefined,
-          timeout: undefined,
-          ca,
-          cert,
-          key
-        })
-      )
+      const options: Docker.DockerOptions & { readonly agent: http.Agent } = {
+        socketPath: "socketPath" in address ? address.socketPath : undefined,
+        host: "host" in address ? (net.isIPv6(address.host) ? `[${address.host}]` : address.host) : undefined,
+        port: "port" in address ? address.port : undefined,
+        protocol: "protocol" in address ? address.protocol : "http",
+        username: undefined,
+        timeout: undefined,
+        agent,
+        ca,
+        cert,
+        key
+      }
+      return clientOf(new Dockerode(options))
     },
     catch: (error) => new ClientInvalid({ reason: error instanceof Error ? error.message : String(error) })
   })

@@ -21,7 +21,7 @@ import {
   StartFailed
 } from "../ContainerRuntime.js"
 import { Lines } from "../lines.js"
-import { baseName, containerName, imageName, type NameParts } from "../names.js"
+import { baseName, containerName, imageName, isImageName, type NameParts } from "../names.js"
 import { type BuildSettings, buildImage } from "./buildImage.js"
 import { type DaemonSettings, type DockerClient, dockerClient } from "./DockerClient.js"
 import { type BuildFailed, ClientInvalid, type DockerFailed } from "./errors.js"
@@ -100,13 +100,11 @@ class DockerRuntime {
       const platform = platformOf(request.type)
       if (platform === undefined) return yield* this.refused(request, `unknown chaincodeType: ${request.type}`)
       const image = imageName(this.options, name, version)
-      if (image === undefined) {
-        const base = baseName(this.options, name, version)
-        yield* log.error(`Error constructing Docker VM Name. '${base}' breaks Docker's repository naming rules`)
-        return yield* this.refused(
-          request,
-          `Error constructing Docker VM Name. '${base}' breaks Docker's repository naming rules`
-        )
+      if (!isImageName(image)) {
+        const refusal = (what: string) =>
+          `Error constructing Docker VM Name. '${what}' breaks Docker's repository naming rules`
+        yield* log.error(refusal(baseName(this.options, name, version)))
+        return yield* this.refused(request, refusal(image))
       }
       const container = this.containerOf(request)
       const docker = yield* this.client

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { PlatformName } from "../../packages/platforms.js"
-import { tarGzOf, tarOf } from "../../packages/tarWriter.js"
+import { compressedTarOf, tarOf } from "../../packages/tarWriter.js"
 import type { LaunchRequest } from "../ContainerRuntime.js"
 import type { DockerClient } from "./DockerClient.js"
 import { BuildFailed, type DockerFailed } from "./errors.js"
@@ -121,13 +121,11 @@ export const buildImage = (
       ({ output, reason }) =>
         new BuildFailed({ reason: `${generating}${platform === "CAR" ? "Error building CAR: " : ""}${reason}`, output })
     )
-    const context = tarGzOf(
-      [
-        { name: "Dockerfile", content: Buffer.from(dockerfileOf(platform, name, version, images, versions)) },
-        { name: "binpackage.tar", content: binaries }
-      ],
-      ROOT
-    )
+    const files = [
+      { name: "Dockerfile", content: Buffer.from(dockerfileOf(platform, name, version, images, versions)) },
+      { name: "binpackage.tar", content: binaries }
+    ]
+    const context = yield* Effect.promise(() => compressedTarOf(files, ROOT))
     const output = new Tail(KEPT_OUTPUT)
     yield* Effect.mapError(
       docker.build(image, context, { pull, networkMode }, output.add),

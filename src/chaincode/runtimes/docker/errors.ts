@@ -3,12 +3,13 @@ import * as Data from "effect/Data"
 
 /** The daemon refused a request, or could not be asked. */
 export class DockerFailed extends Data.TaggedError("DockerFailed")<{
+  /** The whole text. */
   readonly reason: string
-  /** Its HTTP status; undefined when there was no answer. */
+  /** The daemon's HTTP status; undefined when there was no answer. */
   readonly status: number | undefined
 }> {
   override get message() {
-    return this.status === undefined ? this.reason : `API error (${this.status}): ${this.reason}`
+    return this.reason
   }
 }
 

@@ -33,6 +33,9 @@ export const frame = (stream: 1 | 2, text: string): Buffer => {
 }
 
 export class FakeDaemon {
+  /** How many connections were made. */
+  connections = 0
+
   private constructor(
     readonly endpoint: string,
     readonly requests: ReadonlyArray<Recorded>,
@@ -81,7 +84,11 @@ export class FakeDaemon {
     )
     const bound = server.address()
     const endpoint = typeof bound === "object" && bound !== null ? `tcp://127.0.0.1:${bound.port}` : `unix://${socket}`
-    return new FakeDaemon(endpoint, requests, server, folder)
+    const made = new FakeDaemon(endpoint, requests, server, folder)
+    server.on(tls === undefined ? "connection" : "secureConnection", () => {
+      made.connections++
+    })
+    return made
   }
 
   async close(): Promise<void> {

