@@ -45,6 +45,7 @@ export interface CouchRequest {
 
 /** Milliseconds before the second try; doubled before each further one. */
 const FIRST_WAIT = 125
+const USERS = "_users"
 
 export class CouchInstance {
   private constructor(
@@ -122,13 +123,19 @@ export class CouchInstance {
       const { password, username } = this.settings
       if (username === "" && password === "") return
       const only = { names: [username], roles: [] }
-      yield* this.request({
+      const secured = this.request({
         name: "ApplyDatabaseSecurity",
         method: "PUT",
         db,
         path: "_security",
         body: { admins: only, members: only }
       })
+      yield* Effect.catchIf(
+        secured,
+        // CouchDB 3 keeps its users to its administrators by itself, and lets nobody say otherwise
+        ({ status }) => db === USERS && status === 403,
+        ({ reason }) => log.debug(`Permissions of ${db} stay as they are: ${reason}`)
+      )
     })
   }
 
@@ -140,7 +147,7 @@ export class CouchInstance {
         this.request({ name: "VerifyCouchConfig", method: "GET", retries: maxRetriesOnStartup }),
         within("unable to connect to CouchDB, check the hostname and port")
       )
-      const systemDatabases = ["_users", "_replicator", ...(createGlobalChangesDB ? ["_global_changes"] : [])]
+      const systemDatabases = [USERS, "_replicator", ...(createGlobalChangesDB ? ["_global_changes"] : [])]
       for (const db of systemDatabases)
         yield* Effect.mapError(
           this.ensureDatabase(db),
@@ -162,9 +169,17 @@ export class CouchInstance {
           .with({ database: request.db ?? "", function_name: request.name, result })
           .observe((performance.now() - began) / 1000)
       return Effect.tryPromise({
-        try: (aborted) => this.server.request(optionsOf(request, this.limited(aborted))),
+        try: (aborted) => {
+          const signal = this.limited(aborted)
+          return orAborted(this.server.request(optionsOf(request, signal)), signal)
+        },
         catch: failureOf
       }).pipe(
+        // nano gives an empty text where it could not read the answer: it broke off, or was not CouchDB's
+        Effect.filterOrFail(
+          isRead,
+          () => new CouchFailed({ reason: "http error calling couchdb: the answer is not whole, or no JSON" })
+        ),
         Effect.tap(() => observe(request.method === "PUT" || request.path === "_bulk_docs" ? "201" : "200")),
         Effect.tapError(({ status }) => Effect.sync(() => observe(String(status ?? 0))))
       )
@@ -192,6 +207,18 @@ const optionsOf = (
   ...(query === undefined ? {} : { qs: query }),
   ...(body === undefined ? {} : { body: Buffer.from(marshalJson(body)) })
 })
+
+/** nano never settles a request whose answer it stumbles over: the signal ends that wait as well. */
+const orAborted = <A>(request: Promise<A>, signal: AbortSignal): Promise<A> =>
+  Promise.race([
+    request,
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    })
+  ])
+
+const isRead = (answer: unknown): answer is object =>
+  typeof answer === "object" && answer !== null && !(answer instanceof Uint8Array)
 
 /** An error of nano in the reference's words. */
 const failureOf = (error: unknown): CouchFailed => {

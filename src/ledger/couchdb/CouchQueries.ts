@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { parseQuery } from "../mango/query.js"
 import { QueryFailed } from "../simulator/errors.js"
 import type { RichQueries, RichResults, StateEntry, StateSnapshot } from "../simulator/StateSnapshot.js"
-import type { JsonObject } from "../statedb/goJson.js"
+import { type JsonObject, parseExactly } from "../statedb/goJson.js"
 import type { CouchDatabase } from "./CouchDatabase.js"
 import type { CouchState } from "./CouchState.js"
 import { readDocument, VERSION_FIELD } from "./documents.js"
@@ -20,7 +20,7 @@ export const couchQueries = (couch: CouchState, snapshot: StateSnapshot): RichQu
     limit: number,
     bookmark: string
   ): RichResults => {
-    const query = parseQuery(text)
+    const query = parseQuery(text, parseExactly)
     const attachment = (key: string) =>
       collection === undefined ? snapshot.get(namespace, key) : snapshot.getPrivate(namespace, collection, key)
     return new CouchResults(

@@ -188,14 +188,16 @@ export class CouchState {
       if (found?.owner === this.state.owner && mine !== undefined && found.block <= mine) {
         // each block leaves a note, and none goes before CouchDB has its keys; an older copy of CouchDB lacks more
         const { fromBlock } = this.state.redo()
-        if (found.block === mine || (fromBlock !== undefined && fromBlock <= found.block + 1n)) {
+        const lost = yield* this.lostDatabases
+        if (lost.length > 0) yield* log.warning(`[${this.channel}] CouchDB has lost the databases ${lost.join(", ")}`)
+        else if (found.block === mine || (fromBlock !== undefined && fromBlock <= found.block + 1n)) {
           this.confirmed = found.block
           return yield* this.catchUp
         }
       }
       if (mine !== undefined) {
         yield* log.info(
-          `[${this.channel}] CouchDB ${found === undefined ? "is empty" : "holds another state"}: writing the state of block [${mine}] to it`
+          `[${this.channel}] CouchDB ${found === undefined ? "is empty" : "does not hold this state"}: writing the state of block [${mine}] to it`
         )
         yield* this.compareAll
       }
@@ -203,6 +205,26 @@ export class CouchState {
       this.confirmed = undefined
       yield* this.saveProgress
     })
+  )
+
+  /** Databases that must be there, since the savepoint is, and are not. */
+  private readonly lostDatabases: Effect.Effect<ReadonlyArray<string>, CouchFailed> = Effect.suspend(() =>
+    Effect.gen(this, function* () {
+      const there = new Set(yield* this.listDatabases)
+      const lost: Array<string> = []
+      for (const space of this.state.spaces()) {
+        const { namespace } = placeOf({ ...space, key: "" })
+        const name = yield* named(() => namespaceDatabase(this.channel, namespace))
+        if (namespace !== "" && !there.has(name)) lost.push(name)
+      }
+      return lost
+    })
+  )
+
+  private readonly listDatabases: Effect.Effect<ReadonlyArray<string>, CouchFailed> = Effect.suspend(() =>
+    Effect.map(this.instance.request({ name: "ListDatabases", method: "GET", path: "_all_dbs" }), (all) =>
+      (Array.isArray(all) ? all : []).filter((name) => typeof name === "string")
+    )
   )
 
   private readonly compareAll: Effect.Effect<void, CouchFailed> = Effect.suspend(() =>
@@ -268,11 +290,10 @@ export class CouchState {
   /** Databases of this channel that the state has no namespace for. */
   private readonly dropUnknown: Effect.Effect<void, CouchFailed> = Effect.suspend(() =>
     Effect.gen(this, function* () {
-      const all = yield* this.instance.request({ name: "ListDatabases", method: "GET", path: "_all_dbs" })
       const prefix = this.metadata.name
       const known = new Set([prefix, ...[...this.databases.values()].map(({ name }) => name)])
-      for (const name of Array.isArray(all) ? all : []) {
-        if (typeof name !== "string" || !name.startsWith(prefix) || known.has(name)) continue
+      for (const name of yield* this.listDatabases) {
+        if (!name.startsWith(prefix) || known.has(name)) continue
         yield* log.info(`[${this.channel}] dropping CouchDB database ${name}: the state has no such namespace`)
         yield* this.instance.request({ name: "DropDatabase", method: "DELETE", db: name })
       }

@@ -6,7 +6,7 @@
 import { versionBytes } from "../mvcc/commitHash.js"
 import type { VersionedValue } from "../mvcc/index.js"
 import type { Version } from "../rwset/index.js"
-import { isJsonObject, type JsonObject, marshalJson, parseJsonObject } from "../statedb/goJson.js"
+import { isJsonObject, type JsonObject, marshalJson, parseJsonObject, takeJsonObject } from "../statedb/goJson.js"
 import { CouchFailed } from "./errors.js"
 
 export const VERSION_FIELD = "~version"
@@ -95,16 +95,22 @@ export const decodeVersion = (field: unknown): Pick<VersionedValue, "version" | 
 
 // ---- Documents ---------------------------------------------------------------------------------------------------
 
-/** The document of a key, without revision. JSON with fields that CouchDB keeps for itself goes in as an attachment. */
+/**
+ * The document of a key, without revision. JSON with fields that CouchDB keeps for itself goes in as an attachment, and
+ * so does JSON with numbers beyond a double, its fields beside it.
+ */
 export const documentOf = (key: string, value: Uint8Array, held: Omit<VersionedValue, "value">): JsonObject => {
-  const object = parseJsonObject(value)
+  const { isExact, object } = takeJsonObject(value)
   const fields = reservedField(object) === undefined ? object : undefined
   return {
-    ...(fields ?? {
-      _attachments: {
-        [ATTACHMENT]: { content_type: "application/octet-stream", data: Buffer.from(value).toString("base64") }
-      }
-    }),
+    ...fields,
+    ...(fields === undefined || !isExact
+      ? {
+          _attachments: {
+            [ATTACHMENT]: { content_type: "application/octet-stream", data: Buffer.from(value).toString("base64") }
+          }
+        }
+      : {}),
     _id: key,
     [VERSION_FIELD]: encodeVersion(held.version, held.metadata)
   }

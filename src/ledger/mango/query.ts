@@ -4,7 +4,7 @@
  * `_find`.
  */
 import { QueryFailed } from "../simulator/errors.js"
-import { isJsonObject, type JsonObject, marshalJson } from "../statedb/goJson.js"
+import { isJsonObject, JsonNumber, type JsonObject, marshalJson } from "../statedb/goJson.js"
 import { fieldOf, type Predicate, refused, SelectorCompiler, type SelectorCore } from "./selector.js"
 
 /** Keys of a request that CouchDB knows. What is not of use here (indexes, consistency) is left unread. */
@@ -14,20 +14,39 @@ const keys = new Set(
   )
 )
 
-/** A query as JSON. @throws QueryFailed when it is no object or `fields` is no list: the reference's own checks */
-export const parseQuery = (text: string): JsonObject => {
+/**
+ * A query as JSON. `parse`: doubles are enough where documents are compared here; what goes to CouchDB keeps its digits.
+ * @throws QueryFailed when it is no object or `fields` is no list: the reference's own checks
+ */
+export const parseQuery = (text: string, parse: (text: string) => unknown = JSON.parse): JsonObject => {
   let query: unknown
   try {
-    query = JSON.parse(text)
+    query = parse(text)
   } catch (error) {
-    throw new QueryFailed({ reason: error instanceof Error ? error.message : String(error) })
+    throw new QueryFailed({
+      reason: text.trim() === "" ? "EOF" : error instanceof Error ? error.message : String(error)
+    })
   }
-  if (!isJsonObject(query))
-    throw new QueryFailed({ reason: "json: cannot unmarshal the query into Go value of type map[string]interface {}" })
+  if (!isJsonObject(query) || query instanceof JsonNumber)
+    throw new QueryFailed({
+      reason: `json: cannot unmarshal ${kindOf(query)} into Go value of type map[string]interface {}`
+    })
   if (query.fields !== undefined && !Array.isArray(query.fields))
     throw new QueryFailed({ reason: "fields definition must be an array" })
   return query
 }
+
+/** Go's word for what is no object. */
+const kindOf = (value: unknown): string =>
+  Array.isArray(value)
+    ? "array"
+    : typeof value === "boolean"
+      ? "bool"
+      : value === null
+        ? "null"
+        : value instanceof JsonNumber
+          ? "number"
+          : typeof value
 
 type Path = ReadonlyArray<string>
 

@@ -169,7 +169,8 @@ export class QueryExecutor {
   private range(namespace: string, start: string, end: string, limit: number): RangeIterator {
     this.checkUsable()
     const source = this.snapshot.entries(namespace, start, end)
-    const iterator = new RangeIterator(namespace, start, end, limit, source, this.recorder !== undefined)
+    const last = this.snapshot.lastBookmark(end)
+    const iterator = new RangeIterator(namespace, start, end, limit, source, this.recorder !== undefined, last)
     this.ranges.push(iterator)
     return this.track(iterator)
   }

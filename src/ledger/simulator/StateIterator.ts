@@ -20,7 +20,7 @@ export interface StateIterator {
 
 /** A page of results. */
 export interface PagedIterator extends StateIterator {
-  /** Where the next page starts, empty when there is none; closes the iterator. */
+  /** Where the next page starts; when there is none, what the state database says then. Closes the iterator. */
   readonly bookmark: () => string
 }
 
@@ -38,14 +38,15 @@ export class RangeIterator implements PagedIterator, RecordedRange {
   private closed = false
   private readonly results: RangeResults | undefined
 
-  /** `limit` 0 means none; `record` is for simulation. */
+  /** `limit` 0 means none; `record` is for simulation; `last` is the bookmark behind the last result. */
   constructor(
     readonly namespace: string,
     private readonly start: string,
     private readonly end: string,
     private readonly limit: number,
     private readonly source: IterableIterator<StateEntry>,
-    record: boolean
+    record: boolean,
+    private readonly last = ""
   ) {
     this.results = record ? new RangeResults() : undefined
   }
@@ -67,7 +68,7 @@ export class RangeIterator implements PagedIterator, RecordedRange {
   bookmark(): string {
     const next = this.closed ? undefined : this.pull()
     this.close()
-    return next?.key ?? ""
+    return next?.key ?? this.last
   }
 
   close(): void {

@@ -46,6 +46,8 @@ export interface StateSnapshot extends CommittedState {
   ) => IterableIterator<StateEntry>
   /** Why the state database cannot hold this key or value (CouchDB); undefined when it can. */
   readonly keyValueFault: (key: string, value: Uint8Array) => string | undefined
+  /** The bookmark of a range's last page. Key-value database: empty; CouchDB: the end key as JSON writes it (rule 100). */
+  readonly lastBookmark: (end: string) => string
   readonly richQueries: RichQueries | undefined
   /** Lets go of the view; every use afterwards is a bug. Idempotent. */
   readonly release: () => void

@@ -13,7 +13,7 @@ import type { UpdateBatch, Updates, VersionedValue } from "../mvcc/index.js"
 import { hashOfId } from "../mvcc/index.js"
 import type { Version } from "../rwset/index.js"
 import type { RichQueries, StateEntry, StateSnapshot } from "../simulator/index.js"
-import { normalised } from "./goJson.js"
+import { normalised, quoted } from "./goJson.js"
 import { type Redo, RedoLog, type StateKey } from "./RedoLog.js"
 import { decodeTrail, type Position } from "./trail.js"
 import { copyValue, decodeValue, decodeVersion, encodeValue, trailOf, withTrail } from "./value.js"
@@ -327,6 +327,9 @@ class LmdbStateSnapshot implements StateSnapshot {
   /** LMDB takes any key and value; CouchDB does not. */
   keyValueFault(key: string, value: Uint8Array): string | undefined {
     return this.couch ? keyValueFault(key, value) : undefined
+  }
+  lastBookmark(end: string): string {
+    return this.couch ? quoted(end).slice(1, -1) : ""
   }
   get richQueries(): RichQueries | undefined {
     if (this.rich === undefined && this.makeRich !== undefined) this.rich = this.makeRich(this)

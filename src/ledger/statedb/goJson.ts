@@ -21,17 +21,29 @@ const firstByte = (bytes: Uint8Array): number => {
 
 /** A value's JSON object; undefined when it is anything else: those are kept as they are. */
 export const parseJsonObject = (value: Uint8Array): JsonObject | undefined => {
-  if (firstByte(value) !== OPEN_BRACE) return undefined
+  const { object, isExact } = takeJsonObject(value)
+  return isExact ? object : undefined
+}
+
+/**
+ * A value's JSON object, with numbers beyond a double in it as well: for the reference such a value is no JSON, but the
+ * fields that it had read by then stand in the document beside the attachment, those numbers as null.
+ */
+export const takeJsonObject = (
+  value: Uint8Array
+): { readonly object: JsonObject | undefined; readonly isExact: boolean } => {
+  const none = { object: undefined, isExact: false }
+  if (firstByte(value) !== OPEN_BRACE) return none
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8")
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch {
-    return undefined
+    return none
   }
-  if (!isJsonObject(parsed)) return undefined
-  // numbers beyond a double are no JSON for the reference; only these forms can be
-  return /[0-9][eE]|[0-9]{300}/.test(text) && !allFinite(parsed) ? undefined : parsed
+  if (!isJsonObject(parsed)) return none
+  // only these forms can be beyond a double
+  return { object: parsed, isExact: !/[0-9][eE]|[0-9]{300}/.test(text) || allFinite(parsed) }
 }
 
 const allFinite = (root: unknown): boolean => {
@@ -50,10 +62,48 @@ const special = /[\u0000-\u001f"\\<>&\u2028\u2029]/g
 const short: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 const escaped = (char: string): string => short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-const quoted = (value: string): string => `"${value.replace(special, escaped)}"`
+/** A string as JSON, in its quotes. */
+export const quoted = (value: string): string => `"${value.replace(special, escaped)}"`
 
 /** A part that is still to be written: a value, or a string that goes out as it is. */
 type Part = { readonly value: unknown } | string
+
+/** A number as it was written: doubles do not hold all digits. */
+export class JsonNumber {
+  constructor(readonly text: string) {}
+}
+
+const isNumber = (token: string): boolean => /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(token)
+
+/**
+ * What Go's decoder takes from a text: its first object or list, whatever comes behind, with numbers as `JsonNumber`.
+ * Strings and numbers are told apart by a letter in front while `JSON.parse` has them. @throws SyntaxError, RangeError
+ */
+export const parseExactly = (text: string): unknown => {
+  let tagged = ""
+  let at = 0
+  let depth = 0
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\[\s\S])*"|[-+.\w]+|[{}[\]]/g)) {
+    tagged += text.slice(at, index)
+    at = index + token.length
+    if (token.startsWith('"')) tagged += `"s${token.slice(1)}`
+    else tagged += isNumber(token) ? `"n${token}"` : token
+    if (token === "{" || token === "[") depth++
+    else if ((token === "}" || token === "]") && --depth === 0) return JSON.parse(tagged, untagged)
+  }
+  return JSON.parse(tagged + text.slice(at), untagged)
+}
+
+const untagged = (_key: string, value: unknown): unknown => {
+  if (typeof value === "string") return value.startsWith("n") ? new JsonNumber(value.slice(1)) : value.slice(1)
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      if (!key.startsWith("s")) throw new SyntaxError("a key must be a string")
+      return [key.slice(1), item]
+    })
+  )
+}
 
 /** Go's `json.Marshal` of what `JSON.parse` gave. Not recursive: values may be nested as deeply as they like. */
 export const marshalJson = (root: unknown): string => {
@@ -66,6 +116,8 @@ export const marshalJson = (root: unknown): string => {
     }
     const { value } = part
     if (typeof value === "string") out.push(quoted(value))
+    else if (value instanceof JsonNumber) out.push(value.text)
+    else if (typeof value === "number") out.push(Number.isFinite(value) ? String(value) : "null")
     else if (typeof value !== "object" || value === null) out.push(String(value ?? null))
     else {
       const inner: Array<Part> = []

@@ -131,6 +131,7 @@ export class MemoryChannel implements ChannelLedger {
       privateEntries: (namespace, collection, start, end) =>
         sorted(this.private.get(`${namespace}/${collection}`), start, end).values(),
       keyValueFault: () => undefined,
+      lastBookmark: () => "",
       richQueries: undefined,
       release
     }

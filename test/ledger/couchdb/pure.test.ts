@@ -9,7 +9,7 @@ import {
   readDocument
 } from "../../../src/ledger/couchdb/documents.js"
 import { metadataDatabase, namespaceDatabase } from "../../../src/ledger/couchdb/names.js"
-import { marshalJson, normalised, parseJsonObject } from "../../../src/ledger/statedb/goJson.js"
+import { marshalJson, normalised, parseExactly, parseJsonObject } from "../../../src/ledger/statedb/goJson.js"
 import { sha256, toHex, utf8 } from "../../../src/wire/protoutil.js"
 import { text } from "../support.js"
 
@@ -105,6 +105,32 @@ describe("JSON as Go writes it", () => {
     expect(Buffer.from(normalised(utf8(value))).toString()).toBe(value)
     expect(parseJsonObject(utf8(value))).toBeUndefined()
   })
+  it.each([
+    ['{"a":[1.0,-0,1e400,9007199254740993],"b":"1 n2"}', '{"a":[1.0,-0,1e400,9007199254740993],"b":"1 n2"}'],
+    [' {"n":{"$gt":12345678901234567890}} and more', '{"n":{"$gt":12345678901234567890}}'],
+    ['{"s":"\\"]}{[","\\ud800":1,"__proto__":2}', '{"__proto__":2,"s":"\\"]}{[","\uFFFD":1}'],
+    ['[1,"x"] 2', '[1,"x"]'],
+    ["true", "true"],
+    ["-1.5", "-1.5"]
+  ])("a query %s goes on with all its digits, without what comes behind it", (written, read) => {
+    expect(Buffer.from(marshalJson(parseExactly(written))).toString()).toBe(read)
+  })
+  it.each([
+    "",
+    "{",
+    '{"a":01}',
+    "{1:2}",
+    '{"a":1 2}',
+    '{"a":"1',
+    '{"a":"[1',
+    '{"a":+1}',
+    '{"a":"\n"}',
+    "}",
+    "]{}",
+    '"'
+  ])("a query %j is refused", (written) => {
+    expect(() => parseExactly(written)).toThrow(SyntaxError)
+  })
   it("once more changes nothing, and means the same", () =>
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
@@ -134,6 +160,20 @@ describe("documents", () => {
   it("refuse what is none", () => {
     for (const bad of [null, [], {}, { "~version": encodeVersion(version, undefined) }, { _id: "a", "~version": 1 }])
       expect(() => readDocument(bad)).toThrow()
+  })
+  it("with numbers beyond a double are attachments, their fields beside them", () => {
+    const value = utf8('{"a":1e999,"b":[1,-1e999],"c":"x"}')
+    const document: unknown = JSON.parse(marshalJson(documentOf("k", value, { version, metadata: undefined })))
+    expect(document).toMatchObject({
+      a: null,
+      b: [1, null],
+      c: "x",
+      _attachments: { valueBytes: { data: Buffer.from(value).toString("base64") } }
+    })
+    expect(readDocument(document).isAttachment).toBe(true)
+    const reserved = documentOf("k", utf8('{"_deleted":true,"a":1e999}'), { version, metadata: undefined })
+    expect(reserved).not.toHaveProperty("_deleted")
+    expect(reserved).not.toHaveProperty("a")
   })
   it("with fields that CouchDB keeps for itself are attachments", () => {
     const document = documentOf("k", utf8('{"_id":"x"}'), { version, metadata: undefined })

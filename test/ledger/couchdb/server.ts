@@ -78,6 +78,8 @@ const serverAt = (url: URL, stop: () => Promise<void>): TestServer => {
         method,
         headers: {
           "content-type": "application/json",
+          // attachments inside the document: CouchDB sends parts otherwise
+          accept: "application/json",
           ...(username === ""
             ? {}
             : { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` })

@@ -71,6 +71,9 @@ export class FakeSnapshot implements StateSnapshot {
   keyValueFault() {
     return undefined
   }
+  lastBookmark() {
+    return ""
+  }
   release() {
     this.released += 1
   }
