@@ -102,11 +102,12 @@ const notesOf = (storage: Storage | undefined): ReadonlyArray<string> => {
   if (storage === undefined) return []
   const savepoint = storage.state.savepoint()
   const behind = storage.engine.height - (savepoint === undefined ? 0n : savepoint + 1n)
-  return behind === 0n
-    ? []
-    : [
-        `state is ${behind} block(s) behind the block files: the node brings it up at its next start, \`ledger rebuild\` does too`
-      ]
+  if (behind === 0n) return []
+  return [
+    behind > 0n
+      ? `state is ${behind} block(s) behind the block files: the node brings it up at its next start, \`ledger rebuild\` does too`
+      : `state is ${-behind} block(s) ahead of the block files: \`ledger rebuild\` makes it anew`
+  ]
 }
 
 /** What all commands take to find a channel. */

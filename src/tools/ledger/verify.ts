@@ -107,10 +107,11 @@ const each = (lines: Generator<string | undefined, void>, take: (line: string) =
     }
   })
 
+/** For the moment at which the replay has come as far as the stored state. */
 function* stateFindings(chain: ChainReader, replay: Replay): Generator<string | undefined, void> {
   const { storage } = chain
   if (storage === undefined) return
-  const history = storage.history.savepoint() === chain.height - 1n
+  const history = storage.history.savepoint() === storage.state.savepoint()
   for (const found of differences(storage, replay.storage, history))
     yield found === undefined
       ? undefined
@@ -161,6 +162,7 @@ const verifyChain = (
         : undefined
     let verdicts = carried
     let transactions = 0
+    let compared: bigint | undefined
     /** Go peers began to write commit hashes with 1.4: a chain without any is as it should be. */
     let hashed = storage !== undefined
 
@@ -171,7 +173,7 @@ const verifyChain = (
         return yield* Effect.try(() => replayFaults(block, held.apply(block, codes), hashed))
       }).pipe(Effect.catchAll((cause) => Effect.succeed([textOf("error" in cause ? cause.error : cause)])))
 
-    const one = (block: ParsedBlock): Effect.Effect<void, never, Scope.Scope> =>
+    const one = (block: ParsedBlock): Effect.Effect<void, LedgerToolFailed, Scope.Scope> =>
       Effect.gen(function* () {
         const where = `${channelId} block [${block.number}]`
         transactions += block.envelopes.length
@@ -191,6 +193,11 @@ const verifyChain = (
           )
           replay = undefined
           return
+        }
+        // a node that was killed in mid-commit has state that ends before its blocks do
+        if (block.number === storage?.state.savepoint()) {
+          yield* each(stateFindings(chain, replay), (line) => findings.add([line], channelId))
+          compared = block.number
         }
         if (block.number === 0n && options.transactions && check.current !== undefined)
           verdicts = yield* makeRevalidate(channelId, check.current, replay)
@@ -217,9 +224,6 @@ const verifyChain = (
       }
     }
     if (damage !== undefined) findings.add([damage, "the blocks from here on cannot be looked at"], channelId)
-    const whole = damage === undefined && replay !== undefined && chain.notes.length === 0
-    if (whole && replay !== undefined)
-      yield* each(stateFindings(chain, replay), (line) => findings.add([line], channelId))
     return {
       channel: channelId,
       blocks: Number(done),
@@ -230,7 +234,9 @@ const verifyChain = (
         ...(owner === "peer" ? ["flags, commit hashes from scratch"] : []),
         ...(owner === "peer" && options.transactions ? ["verdicts on all transactions"] : []),
         ...(storage !== undefined ? ["indexes, private data"] : []),
-        ...(storage !== undefined && whole ? ["state and history against a replay"] : [])
+        ...(compared === undefined
+          ? []
+          : [`state and history${compared === height - 1n ? "" : ` of block [${compared}]`} against a replay`])
       ]
     }
   })

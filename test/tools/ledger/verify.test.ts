@@ -136,6 +136,24 @@ describe("tampering with the database", () => {
     expect(fewer).toContain('history "sink" "five" in block [12] transaction [0]: stored is absent')
     expect(fewer).toContain("mychannel: 29 blocks, 57 transactions, 2 finding(s)")
   })
+  it("in the state of a node that was killed before its last blocks were in it", async () => {
+    const dir = await ourPeer(fresh(), { blocks: peerBlocks.slice(0, 14) })
+    const channel = path.join("ledgersData", "channels", "mychannel")
+    for (const name of fs.readdirSync(path.join(sound, channel)).filter((file) => file.startsWith("blocks_")))
+      fs.copyFileSync(path.join(sound, channel, name), path.join(dir, channel, name))
+    const killed = await run(["verify", "--ledger", dir])
+    expect(killed).toMatchObject({ code: 0, err: "" })
+    expect(killed.out).toContain("mychannel: state is 15 block(s) behind the block files")
+    expect(killed.out).toContain(
+      "29 blocks, 57 transactions, nothing wrong (hash chain, data hashes, signatures; flags, commit hashes from scratch; indexes, private data; state and history of block [13] against a replay)"
+    )
+    const folder = path.join(dir, channel)
+    const tampered = put("state", utf8("sink\0five"), undefined)
+    await Effect.runPromise(Effect.scoped(Effect.map(openStores({ channelId: "mychannel", folder }), tampered)))
+    const found = await findings(dir)
+    expect(found).toMatch(/state "sink" "five": stored is absent; from scratch it is version 12:0/)
+    expect(found).toContain("29 blocks, 57 transactions, 2 finding(s)")
+  })
   it("with a private hash, a private value, history, collection configurations", async () => {
     const hash = await findings(
       await changed((storage) => {
