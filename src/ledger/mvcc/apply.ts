@@ -82,19 +82,23 @@ export const applyWrites = (
       for (const write of set.metadataWrites) operations.metadata(write.key, write.entries)
       merge(operations, batch.publicOf(namespace), (key) => state.get(namespace, key), version)
     }
+    // a hand-made transaction may name a collection twice: its writes are one set all the same
+    const byCollection = new Map<string, Operations>()
     for (const { collection, hashed } of collections) {
       if (hashed.hashedWrites.length === 0 && hashed.metadataWrites.length === 0) continue
-      const operations = new Operations()
+      const operations = byCollection.get(collection) ?? new Operations()
+      byCollection.set(collection, operations)
       for (const write of hashed.hashedWrites)
         operations.write(hashId(write.keyHash), isHashedDelete(write) ? undefined : write.valueHash)
       for (const write of hashed.metadataWrites) operations.metadata(hashId(write.keyHash), write.entries)
+    }
+    for (const [collection, operations] of byCollection)
       merge(
         operations,
         batch.hashedOf(namespace, collection),
         (id) => state.getHashed(namespace, collection, Buffer.from(id, "latin1")),
         version
       )
-    }
   }
 }
 

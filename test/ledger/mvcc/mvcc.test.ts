@@ -7,6 +7,7 @@ import {
   UpdateBatch,
   updateBytes
 } from "../../../src/ledger/mvcc/index.js"
+import { hashId } from "../../../src/ledger/mvcc/UpdateBatch.js"
 import type { NamespaceSet } from "../../../src/ledger/rwset/index.js"
 import { kvrwset, protos } from "../../../src/wire/index.js"
 import { EMPTY, fromHex, toHex, toText, utf8 } from "../../../src/wire/protoutil.js"
@@ -88,6 +89,28 @@ describe("merging writes (rule 56, traps 7-9)", () => {
     const batch = new UpdateBatch()
     applyWrites(sets({ metadataWrites: [metadata("none", "1")] }), state, batch, version(2, 0))
     assert.isUndefined(batch.public.get("mycc")?.get("none"))
+  })
+  it("takes a collection that is named twice for one set, as the reference does", () => {
+    const keyHash = fromHex("01")
+    const hashed = (value: string) =>
+      kvrwset.HashedRWSet.create({ hashedWrites: [{ keyHash, valueHash: utf8(value) }] })
+    const collection = (value: string) => ({ collection: "c", hashed: hashed(value), privateHash: EMPTY })
+    const apply = (batch: UpdateBatch, txNum: number, ...values: ReadonlyArray<string>) =>
+      applyWrites(
+        [{ namespace: "mycc", public: kvrwset.KVRWSet.create({}), collections: values.map(collection) }],
+        state,
+        batch,
+        version(2, txNum)
+      )
+    const held = (batch: UpdateBatch) => batch.hashed.get("mycc")?.get("c")?.get(hashId(keyHash))
+    // a key written in both is a key written twice: nothing is there to keep
+    const absent = new UpdateBatch()
+    apply(absent, 0, "x", "y")
+    assert.isUndefined(held(absent))
+    const present = new UpdateBatch()
+    apply(present, 0, "old")
+    apply(present, 1, "x", "y")
+    assert.deepEqual(held(present), { value: utf8("old"), metadata: undefined, version: version(2, 1) })
   })
 })
 
