@@ -322,6 +322,21 @@ describe("a Java package", () => {
     expect(await reason(runtime.start(nothing))).toBe("Not build.gradle nor pom.xml found in chaincode source")
   })
 
+  it.skipIf(process.getuid?.() !== 0)("is built with a home for a user who has none", async () => {
+    const said = '"$@" "$GRADLE_USER_HOME" "$HOME"'
+    const runtime = await start({
+      ...tools(`echo ${said} > args; mkdir target; cp args target/cc-1.0.jar`),
+      uid: 65_534
+    })
+    const home = path.join(folder, "runtime", "home")
+    await run(runtime.start(pom))
+    const builds = path.join(folder, "runtime", "builds")
+    const [built = ""] = fs.readdirSync(builds)
+    expect(fs.readFileSync(path.join(builds, built, "chaincode.jar"), "utf8").trim()).toBe(
+      `-B -q package -DskipTests -Duser.home=${home} ${home}/.gradle ${home}`
+    )
+  })
+
   it("must leave one archive", async () => {
     const runtime = await start(tools("mkdir target && touch target/a.jar target/b.jar"))
     expect(await reason(runtime.start(pom))).toBe("the build must leave chaincode.jar in target, found [a.jar b.jar]")

@@ -105,7 +105,16 @@ const buildJava = (request: LaunchRequest, options: BuildOptions, folder: string
     const there = yield* disk(() => fs.readdir(sources))
     const tool = JAVA_TOOLS.find(({ file }) => there.includes(file))
     if (tool === undefined) return yield* refuse(request, "Not build.gradle nor pom.xml found in chaincode source")
-    yield* buildTool(options, sources, tool.command, tool.args)
+    const { home } = options.folders
+    // Java asks the system for the home of another user, who may have none, and not the environment
+    const [args, further] =
+      options.uid === undefined
+        ? [tool.args, {}]
+        : [
+            tool.command === "mvn" ? [...tool.args, `-Duser.home=${home}`] : tool.args,
+            { GRADLE_USER_HOME: path.join(home, ".gradle") }
+          ]
+    yield* buildTool(options, sources, tool.command, args, further)
     const output = path.join(sources, tool.output)
     const archives = (yield* disk(() => fs.readdir(output))).filter((file) => file.endsWith(".jar"))
     const archive = archives.includes("chaincode.jar")
