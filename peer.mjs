@@ -15,9 +15,6 @@ if (!existsSync(entry)) {
 }
 // For a node that runs; the start, which only loads, is faster with V8's own values.
 const running = () => {
-  // the old generation may grow by half before it is collected again: buffers of messages and blocks, which lie outside
-  // the heap, are then given back in time and do not pile up to some 50 MiB more
-  setFlagsFromString("--heap-growing-percent=50")
   // optimised code after hundreds of calls instead of thousands: a node does the same few things for every transaction
   setFlagsFromString("--interrupt-budget=10000")
 }

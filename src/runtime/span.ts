@@ -24,6 +24,13 @@ const none = (): Record<string, unknown> => ({})
 
 /** Adds to the span that is open, when a tracer is set. */
 export const annotate = (attributes: () => Record<string, unknown>): Effect.Effect<void> =>
-  Effect.withFiberRuntime<void>((fiber) =>
-    fiber.currentTracer === nowhere ? Effect.void : Effect.annotateCurrentSpan(attributes())
+  annotated(attributes, Effect.void)
+
+/** Adds to the span that is open, when a tracer is set, and goes on with the effect. */
+export const annotated = <A, E, R>(
+  attributes: () => Record<string, unknown>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime<A, E, R>((fiber) =>
+    fiber.currentTracer === nowhere ? effect : Effect.zipRight(Effect.annotateCurrentSpan(attributes()), effect)
   )

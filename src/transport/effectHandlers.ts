@@ -113,8 +113,9 @@ const single =
 export const unaryAsRaw = <R>(run: Run<R>, handler: UnaryHandler<R>): RawHandler =>
   rawHandler(
     single(run, (request, call) =>
-      Effect.map(handler(request, call.info), (answer) => {
+      Effect.flatMap(handler(request, call.info), (answer) => {
         call.send(answer)
+        return Effect.void
       })
     )
   )

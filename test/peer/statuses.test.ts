@@ -24,6 +24,8 @@ beforeAll(async () => {
 
 const unused = () => Effect.dieMessage("not asked for")
 const bundle = firstBundle()
+const nothing = () => {}
+const silent = { enabled: () => false, debug: nothing, info: nothing, warning: nothing, error: nothing }
 
 /** An endorser whose chaincode answers with a status; `qscc` needs no simulator. */
 const endorser = (response: Partial<protos.Response>, changes: Partial<EndorserSupport> = {}) => {
@@ -54,6 +56,7 @@ const endorser = (response: Partial<protos.Response>, changes: Partial<EndorserS
     plugins: new PluginEndorser(new Map([["escc", defaultEndorsement(peer.signer)]])),
     distributePrivateData: unused,
     metrics: declareEndorserMetrics(Metrics.disabled),
+    log: silent,
     refused: (refusal) => void refusals.push(refusal),
     ...changes
   })

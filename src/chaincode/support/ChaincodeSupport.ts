@@ -105,7 +105,9 @@ const containerInfoOf = ({ chaincodeSpec }: protos.ChaincodeDeploymentSpec, vers
   type: chaincodeTypeName(chaincodeSpec?.type ?? 0)
 })
 
-const sendingFailed = (error: ExecutionFailed): ExecutionFailed => error.within("error sending")
+/** What was launched and could not be reached, or did not answer. */
+const sendingFailed = (error: ExecutionFailed): ExecutionFailed =>
+  error.kind === "launch" ? error : error.within("error sending")
 
 /** `processChaincodeExecutionResult`: what the message that ended a transaction comes to (R48). */
 const resultOf = (
@@ -218,7 +220,7 @@ export const make = (settings: ChaincodeSettings) =>
       input: protos.ChaincodeInput | undefined
     ): Effect.Effect<protos.ChaincodeMessage, ExecutionFailed> => {
       const payload = protos.ChaincodeInput.encode({ args: input?.args ?? [], decorations: params.decorations })
-      return Effect.mapError(handler.execute(params, { type, payload }, settings.executeTimeout), sendingFailed)
+      return handler.execute(params, { type, payload }, settings.executeTimeout)
     }
 
     const runSystem = (
@@ -227,9 +229,9 @@ export const make = (settings: ChaincodeSettings) =>
       type: number,
       args: ReadonlyArray<Uint8Array>
     ): Effect.Effect<protos.ChaincodeMessage, ExecutionFailed> =>
-      Effect.mapError(handler.execute(params, type, args, settings.executeTimeout), sendingFailed)
+      handler.execute(params, type, args, settings.executeTimeout)
 
-    /** `Invoke`: the message that ends the transaction, whatever it says. */
+    /** `Invoke`: the message that ends the transaction, whatever it says. Errors are for `sendingFailed`. */
     const invoke = (
       params: TxParams,
       chaincode: ChaincodeRef,
@@ -250,7 +252,7 @@ export const make = (settings: ChaincodeSettings) =>
 
     const execute: ChaincodeSupportShape["execute"] = (params, chaincode, input) =>
       Effect.matchEffect(invoke(params, chaincode, input), {
-        onFailure: (error) => error.within(`failed to execute transaction ${params.txId}`),
+        onFailure: (error) => sendingFailed(error).within(`failed to execute transaction ${params.txId}`),
         onSuccess: (answer) => resultOf(params.txId, chaincode.name, answer)
       })
 
@@ -261,7 +263,7 @@ export const make = (settings: ChaincodeSettings) =>
         if (registry.handler(key) === undefined) yield* launcher.launch(containerInfoOf(spec, chaincode.version))
         const handler = registry.handler(key) ?? (yield* vanished(params.channelId, key))
         const answer = yield* run(handler, params, MessageType.init, spec.chaincodeSpec?.input).pipe(
-          Effect.mapError((error) => error.within(`failed to execute transaction ${params.txId}`))
+          Effect.mapError((error) => sendingFailed(error).within(`failed to execute transaction ${params.txId}`))
         )
         return yield* resultOf(params.txId, name, answer)
       })
@@ -280,6 +282,7 @@ export const make = (settings: ChaincodeSettings) =>
             decorations: new Map()
           }
           return runSystem(handler, params, MessageType.init, []).pipe(
+            Effect.mapError(sendingFailed),
             Effect.flatMap((answer) => resultOf(params.txId, name, answer)),
             Effect.matchEffect({
               onSuccess: () => log.info(`Successfully deployed system chaincode ${name} on channel [${channelId}]`),
@@ -303,7 +306,8 @@ export const make = (settings: ChaincodeSettings) =>
         definitions,
         ledgers,
         packages,
-        invoke: (params, name, version, input) => invoke(params, { name, version }, input)
+        invoke: (params, name, version, input) =>
+          Effect.mapError(invoke(params, { name, version }, input), sendingFailed)
       }),
       fork: (effect: Effect.Effect<void>) => fork(effect, { scope }),
       timer: realTimer,

@@ -1,6 +1,7 @@
 /**
- * The node's way to verify envelope signatures. One or two that wait alone are verified right here: to wake another
- * thread and to be woken by it costs two busy cores more than the verification. More go to node's thread pool, bounded
+ * The node's way to verify envelope signatures. A few that wait alone are verified right here, as long as this takes a
+ * small share of the thread's time: to wake another thread and to be woken by it costs two busy cores more than the
+ * verification. More go to node's thread pool, bounded
  * so that the journal's synced writes, which share the pool's one queue, never wait behind thousands of signatures; once
  * there is a backlog worker threads take batches.
  * Source: design.md section 5 (bytes and speed).
@@ -20,9 +21,10 @@ interface Waiting extends Job {
 }
 
 /** Signatures verified here at a time, when nothing is under way elsewhere. */
-const hereLimit = 2
-/** Milliseconds without messages that make the next ones a trickle: this thread has time. */
-const trickleMs = 1
+const hereLimit = 4
+/** Of this thread's time, and milliseconds of it that may be used in one go after a rest. */
+const hereShare = 0.2
+const hereMost = 4
 /** Signatures in the pool at a time: enough to keep its four threads busy. */
 const poolLimit = 8
 /** A backlog that starts the first worker. */
@@ -66,9 +68,9 @@ export class VerifyLane {
   private waiting: Array<Waiting> = []
   private inPool = 0
   private scheduled = false
-  /** When the last run of messages came, and whether this one came long after it. */
-  private lastRun = 0
-  private isTrickle = false
+  /** Milliseconds that may be spent on verifying here, as of a time. */
+  private allowance = hereMost
+  private allowedAt = 0
   private workers: ReadonlyArray<BusyWorker> = []
   private mayStart: number
   /** Batches in a row that left a backlog, and what this thread had done before them. */
@@ -119,24 +121,33 @@ export class VerifyLane {
     this.scheduled = true
     queueMicrotask(() => {
       this.scheduled = false
-      const now = performance.now()
-      this.isTrickle = now - this.lastRun > trickleMs
-      this.lastRun = now
       this.pump()
     })
   }
 
-  private verifyHere(): void {
+  /** Whether few enough wait, and this thread has not spent its share of time on them. */
+  private mayVerifyHere(now: number): boolean {
+    if (this.waiting.length > hereLimit || this.inPool > 0) return false
+    if (this.workers.some(({ batches }) => batches.length > 0)) return false
+    this.allowance = Math.min(hereMost, this.allowance + (now - this.allowedAt) * hereShare)
+    this.allowedAt = now
+    return this.allowance > 0
+  }
+
+  private verifyHere(began: number): void {
     const jobs = this.waiting
     this.waiting = []
-    for (const { data, done, hash, key, signature } of jobs) this.answer(done, verifyDer(hash, data, key, signature))
+    const verdicts = jobs.map(({ data, hash, key, signature }) => verifyDer(hash, data, key, signature))
+    this.allowance -= performance.now() - began
+    for (const [i, { done }] of jobs.entries()) this.answer(done, verdicts[i] === true)
   }
 
   private pump(): void {
     if (this.closed) return
-    const isIdle = this.inPool === 0 && this.workers.every(({ batches }) => batches.length === 0)
-    if (isIdle && this.isTrickle && this.waiting.length <= hereLimit) {
-      this.verifyHere()
+    if (this.waiting.length === 0) return
+    const now = performance.now()
+    if (this.mayVerifyHere(now)) {
+      this.verifyHere(now)
       return
     }
     if (this.workers.length === 0 && this.waiting.length >= workerBacklog) this.startWorker()

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { andThen, isSuccess } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
-import { annotate, span } from "../../runtime/span.js"
+import { annotated, span } from "../../runtime/span.js"
 import { type CheckedProposal, openProposal } from "../../validation/index.js"
 import { protos } from "../../wire/index.js"
 import { EMPTY } from "../../wire/protoutil.js"
@@ -138,9 +138,16 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
       }
       return endorse(checked, simulated, simulated.definition?.version ?? support.systemVersion)
     }
-    return Effect.catchAll(Effect.flatMap(simulate(support, checked, channel), done), (error) => {
+    const broken = (error: EndorsementFailed): Effect.Effect<Outcome> => {
       refused(checked, error.message)
       return Effect.succeed({ answer: ofStatus500(error.message), success: false, version })
+    }
+    return Effect.matchEffect(simulate(support, checked, channel), {
+      onFailure: broken,
+      onSuccess: (simulated) => {
+        const outcome = done(simulated)
+        return isSuccess(outcome) ? outcome : Effect.catchAll(outcome, broken)
+      }
     })
   }
 
@@ -166,15 +173,12 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
     const started = performance.now()
     return andThen(preprocess(support, signed), (admitted) => {
       const { chaincodeId, channelHeader: header } = admitted.checked
-      const outcome = Effect.map(answer(admitted), ({ answer: bytes, success, version }) => {
+      const outcome = Effect.flatMap(answer(admitted), ({ answer: bytes, success, version }) => {
         const seconds = (performance.now() - started) / 1000
         metrics.duration(header.channelId, `${chaincodeId.name}:${version}`, success, seconds)
-        return bytes
+        return Effect.succeed(bytes)
       })
-      return Effect.zipRight(
-        annotate(() => ({ channel: header.channelId, transaction: header.txId })),
-        outcome
-      )
+      return annotated(() => ({ channel: header.channelId, transaction: header.txId }), outcome)
     })
   }
 

@@ -3,7 +3,6 @@
  * `peer.handlers.authFilters`; the first refusal is the call's gRPC error.
  * Source: peer-endorse-validate.md 2.6, 3.4 rules 1 and 2; core/handlers/auth/filter.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { latin1 } from "../../crypto/index.js"
 import { expiresAt } from "../../msp/index.js"
@@ -59,7 +58,8 @@ export const expirationCheck: AuthFilterFactory = () => {
   }
   return {
     check: (signed) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.clockWith((clock) => {
+        const now = clock.unsafeCurrentTimeMillis()
         const creator = creatorOf(signed)
         if (creator instanceof ProposalRejected) return creator
         const end = endOf(creator)

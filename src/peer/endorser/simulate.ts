@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { chaincodeTypeName, validateDeploymentSpec } from "../../chaincode/packages/platforms.js"
 import type { ExecutionResult } from "../../chaincode/support/ChaincodeSupport.js"
-import { andThen, isSuccess } from "../../runtime/eager.js"
+import { andThen, isSuccess, using } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
 import type { CheckedProposal } from "../../validation/index.js"
 import { type ccprovider, protos } from "../../wire/index.js"
@@ -18,8 +18,7 @@ import { decorate } from "./decorators.js"
 import { assemblePrivateData } from "./privateData.js"
 import type { EndorserChannel, EndorserSupport, Simulator } from "./support.js"
 
-const log = Log.module("endorser", "callChaincode")
-const simulateLog = log.at("SimulateProposal")
+const simulateLog = Log.module("endorser", "SimulateProposal")
 
 export interface SimulatedProposal extends ExecutionResult {
   /** The chaincode's definition on the channel; undefined for system chaincodes. */
@@ -100,37 +99,44 @@ const isDeployment = (name: string, args: ReadonlyArray<Uint8Array>): boolean =>
   return text === "deploy" || text === "upgrade"
 }
 
-const call = (
+/** Calls the chaincode, Init of what it deploys as well, and goes on with the result. */
+const call = <A>(
   support: EndorserSupport,
   params: TxParams,
   chaincode: { readonly name: string; readonly version: string },
-  input: protos.ChaincodeInput
-): Result<ExecutionResult> =>
-  Effect.flatMap(log.sync, (lines) => {
-    const tells = lines.enabled("info")
-    const at = tells ? `[${params.channelId}][${params.txId.slice(0, 8)}]` : ""
-    if (tells) lines.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
-    const started = performance.now()
-    const left = (): void => {
-      if (!tells) return
-      lines.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${Math.round(performance.now() - started)}ms)`)
+  input: protos.ChaincodeInput,
+  next: (result: ExecutionResult) => Result<A>
+): Result<A> => {
+  const { channelId, txId } = params
+  const { log } = support
+  const tells = log.enabled("info")
+  const at = `[${channelId}][${txId.slice(0, 8)}]`
+  if (tells) log.info(`${at} Entry chaincode: name:"${chaincode.name}" `)
+  const started = performance.now()
+  const left = (): void => {
+    if (!tells) return
+    log.info(`${at} Exit chaincode: name:"${chaincode.name}"  (${Math.round(performance.now() - started)}ms)`)
+  }
+  const broken = (error: { readonly message: string }): Result<never> =>
+    Effect.zipRight(
+      simulateLog.error(`${at} failed to invoke chaincode name:"${chaincode.name}" , error: ${error.message}`),
+      failed(error.message, error)
+    )
+  return Effect.matchEffect(support.chaincode.execute(params, chaincode, input), {
+    onFailure: (error): Result<A> => {
+      left()
+      return broken(error)
+    },
+    onSuccess: (result) => {
+      left()
+      if (result.response.status >= ERROR_THRESHOLD) return next({ response: result.response, event: undefined })
+      const [, , spec] = input.args
+      return spec !== undefined && isDeployment(chaincode.name, input.args)
+        ? Effect.matchEffect(runInit(support, params, spec), { onFailure: broken, onSuccess: () => next(result) })
+        : next(result)
     }
-    return Effect.matchEffect(support.chaincode.execute(params, chaincode, input), {
-      onFailure: (error) => {
-        left()
-        return failed(error.message, error)
-      },
-      onSuccess: (result): Result<ExecutionResult> => {
-        left()
-        if (result.response.status >= ERROR_THRESHOLD)
-          return Effect.succeed({ response: result.response, event: undefined })
-        const [, , spec] = input.args
-        return spec !== undefined && isDeployment(chaincode.name, input.args)
-          ? Effect.as(runInit(support, params, spec), result)
-          : Effect.succeed(result)
-      }
-    })
   })
+}
 
 /** The read-write set; private writes go their own way first. The simulator is let go before anybody else is asked. */
 const collect = (
@@ -190,6 +196,10 @@ const definitionOf = (
   })
 }
 
+/** What is known already is not given to the runtime. */
+const refusedAs500 = <A>(effect: Effect.Effect<A, { readonly message: string }>): Result<A> =>
+  isSuccess(effect) ? effect : Effect.mapError(effect, (error) => failed(error.message, error))
+
 const noHistory: Result<undefined> = Effect.succeed(undefined)
 
 const run = (
@@ -201,9 +211,7 @@ const run = (
   const { channelId, txId } = checked.channelHeader
   const { name } = checked.chaincodeId
   const history: Result<TxParams["history"]> =
-    channel === undefined || simulator === undefined
-      ? noHistory
-      : Effect.mapError(channel.newHistoryQueryExecutor, (error) => failed(error.message, error))
+    channel === undefined || simulator === undefined ? noHistory : refusedAs500(channel.newHistoryQueryExecutor)
   return andThen(history, (history) => {
     const input = inputOf(checked)
     if (Either.isLeft(input)) return input.left
@@ -217,21 +225,12 @@ const run = (
       const { proposal, signed: signedProposal } = checked
       const params: TxParams = { txId, channelId, signedProposal, proposal, simulator, history, decorations }
       const version = definition?.version ?? support.systemVersion
-      return Effect.matchEffect(call(support, params, { name, version }, input.right), {
-        onFailure: (error) =>
-          Effect.zipRight(
-            simulateLog.error(
-              `[${channelId}][${txId.slice(0, 8)}] failed to invoke chaincode name:"${name}" , error: ${error.message}`
-            ),
-            error
-          ),
-        onSuccess: ({ event, response }): Result<SimulatedProposal> => {
-          if (channel === undefined || simulator === undefined)
-            return Effect.succeed({ response, event, definition, results: undefined })
-          return andThen(collect(support, channelId, channel, txId, name, simulator), (results) =>
-            Effect.succeed({ response, event, definition, results })
-          )
-        }
+      return call(support, params, { name, version }, input.right, ({ event, response }): Result<SimulatedProposal> => {
+        if (channel === undefined || simulator === undefined)
+          return Effect.succeed({ response, event, definition, results: undefined })
+        return andThen(collect(support, channelId, channel, txId, name, simulator), (results) =>
+          Effect.succeed({ response, event, definition, results })
+        )
       })
     })
   })
@@ -248,8 +247,8 @@ export const simulate = (
 ): Result<SimulatedProposal> =>
   channel === undefined || withoutSimulator.has(checked.chaincodeId.name)
     ? Effect.suspend(() => run(support, checked, channel, undefined))
-    : Effect.acquireUseRelease(
-        Effect.mapError(channel.newTxSimulator(checked.channelHeader.txId), (error) => failed(error.message, error)),
+    : using(
+        refusedAs500(channel.newTxSimulator(checked.channelHeader.txId)),
         (simulator) => run(support, checked, channel, simulator),
-        (simulator) => Effect.sync(() => simulator.done())
+        (simulator) => simulator.done()
       )

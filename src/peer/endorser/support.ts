@@ -6,6 +6,7 @@ import type { ChaincodeSupportShape } from "../../chaincode/support/ChaincodeSup
 import type { Bundle } from "../../channelconfig/index.js"
 import type { SimulationResults } from "../../ledger/rwset/index.js"
 import type { Msp } from "../../msp/index.js"
+import type { SyncLog } from "../../runtime/Log.js"
 import type { Refusal } from "../../validation/index.js"
 import type { transientstore } from "../../wire/index.js"
 import type { AclChecker } from "../acl/AclChecker.js"
@@ -54,6 +55,8 @@ export interface EndorserSupport {
     height: bigint
   ) => Effect.Effect<void, Failure>
   readonly metrics: EndorserMetrics
+  /** For what is said of each call (`callChaincode`). */
+  readonly log: SyncLog
   /** Told why of every proposal that is refused. Must not throw. */
   readonly refused: (refusal: Refusal) => void
 }

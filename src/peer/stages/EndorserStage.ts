@@ -22,6 +22,7 @@ import { PeerConfig } from "../PeerConfig.js"
 import { Refusals } from "../refusals/index.js"
 import { LedgerRebuild } from "./LedgerRebuild.js"
 
+const callLog = Log.module("endorser", "callChaincode")
 const refusedLog = Log.module("endorser", "refused")
 
 const channelOf = ({ bundles, ledger }: PeerChannel, history: boolean): EndorserChannel => ({
@@ -82,6 +83,7 @@ const endorser = Layer.effect(
       plugins: new PluginEndorser(handlers.endorsers),
       distributePrivateData: yield* distributeAndStore,
       metrics: declareEndorserMetrics(yield* Metrics),
+      log: yield* callLog.sync,
       refused: yield* tellRefusals
     })
   })
