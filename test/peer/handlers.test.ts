@@ -92,7 +92,11 @@ describe("built in", () => {
     const at = (now: number, signed = call()) =>
       Effect.runPromise(
         Effect.either(filter.check(signed)).pipe(
-          Effect.withClock({ ...Effect.runSync(Effect.clock), currentTimeMillis: Effect.succeed(now) })
+          Effect.withClock({
+            ...Effect.runSync(Effect.clock),
+            currentTimeMillis: Effect.succeed(now),
+            unsafeCurrentTimeMillis: () => now
+          })
         )
       )
     expect(Either.isRight(await at(signer.identity.expiresAt))).toBe(true)
