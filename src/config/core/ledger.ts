@@ -49,7 +49,7 @@ export const ledger = section("ledger", "Ledgers.", {
     mappedMemoryLimit: count(
       "mappedMemoryLimit",
       "MiB of the built-in stores' files that may count as the peer's memory before they are given back; 0: no limit. On Linux.",
-      { fallback: "64", ours: true }
+      { fallback: "48", ours: true }
     ),
     couchDBConfig
   }),

@@ -9,6 +9,7 @@ import * as path from "node:path"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Log from "../../runtime/Log.js"
 
@@ -28,11 +29,10 @@ class MapsNotReleased extends Data.TaggedError("MapsNotReleased")<{ readonly cau
 }
 
 /**
- * Between two looks at the memory, while something is read and while nothing is. A read maps what the cache has around
- * its page as well, 64 KiB: some thousand reads are 100 MiB.
+ * Between two looks at the memory. A read maps what the cache has around its page as well, 64 KiB: a thousand reads are
+ * 64 MiB. A look costs some 50 us.
  */
-const busyPause = "100 millis"
-const calmPause = "1 second"
+const pause = "50 millis"
 
 /** Linux's number for MADV_DONTNEED. */
 const dontNeed = 4
@@ -94,18 +94,13 @@ export const limitMappedPages = (options: MappedPagesOptions): Effect.Effect<voi
     const release = yield* Effect.cached(loadRelease)
     /** What other files hold: the program itself, its libraries. */
     const others = residentOfFiles()
-    let before = others
     const look = Effect.gen(function* () {
-      const now = residentOfFiles()
-      if (now - others > options.limit) {
-        const giveBack = yield* release
-        for (const range of databaseMaps(fs.readFileSync("/proc/self/maps", "utf8"), folder)) yield* giveBack(range)
-      }
-      const pause = now === before ? calmPause : busyPause
-      before = now
-      yield* Effect.sleep(pause)
+      if (residentOfFiles() - others <= options.limit) return
+      const giveBack = yield* release
+      for (const range of databaseMaps(fs.readFileSync("/proc/self/maps", "utf8"), folder)) yield* giveBack(range)
     })
-    yield* Effect.forever(look).pipe(
+    yield* look.pipe(
+      Effect.repeat(Schedule.spaced(pause)),
       Effect.catchAllCause((cause) =>
         log.info("pages of the database stay in memory until the system takes them back", {
           cause: Cause.pretty(cause)

@@ -29,7 +29,7 @@ const log = Log.module("kvledger")
 export interface LedgerProviderOptions extends LedgerOptions {
   /** `<peer.fileSystemPath>/ledgersData`. */
   readonly root: string
-  /** Bytes of LMDB's maps that may stay in this process's memory (lmdb/mappedPages.ts); 0: all. Default 64 MiB. */
+  /** Bytes of LMDB's maps that may stay in this process's memory (lmdb/mappedPages.ts); 0: all. Default 48 MiB. */
   readonly mappedMemoryLimit?: number
 }
 
@@ -93,7 +93,7 @@ export const makeLedgerProvider = (
     yield* refuseGoFolder(options.root)
     yield* lockFolder(options.root)
     yield* claimFolder(options.root, "ledgers")
-    const limit = options.mappedMemoryLimit ?? 64 * 2 ** 20
+    const limit = options.mappedMemoryLimit ?? 48 * 2 ** 20
     if (limit > 0) yield* limitMappedPages({ folder: options.root, limit })
     const environment = yield* openEnvironment({
       path: idsFolder(options.root),
