@@ -1,12 +1,11 @@
 /** Servers and clients for tests: real sockets on free ports, a log that is kept. */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { layerOf, make as makeLog } from "../../src/runtime/Log.js"
 import * as Metrics from "../../src/runtime/Metrics.js"
 import * as Client from "../../src/transport/GrpcClient.js"
 import * as Server from "../../src/transport/GrpcServer.js"
+import { logsTo } from "../logging.js"
 
 /** A service with a method of every shape. */
 export const Echo = {
@@ -34,14 +33,11 @@ export interface Node {
 export const node = (options: Partial<Server.ServerOptions> = {}): Effect.Effect<Node, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const lines: Array<string> = []
-    const log = Either.getOrThrow(
-      makeLog({ spec: "debug", format: "%{level} [%{module}] %{message}", write: (line) => lines.push(line) })
-    )
     const metrics = Metrics.prometheus()
     const scope = yield* Effect.acquireRelease(Scope.make(), (made, exit) => Scope.close(made, exit))
     const server = yield* Server.make({ address: "127.0.0.1:0", stopGrace: "200 millis", ...options }).pipe(
       Effect.provideService(Metrics.Metrics, metrics),
-      Effect.provide(layerOf(log)),
+      Effect.provide(logsTo(() => lines)),
       Scope.extend(scope)
     )
     return { server, metrics, lines, close: Scope.close(scope, Exit.void) }

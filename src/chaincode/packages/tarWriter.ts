@@ -79,19 +79,16 @@ export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER):
   return Buffer.concat(parts)
 }
 
-/** The same, compressed. The gzip header carries no time and no name. */
-export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
-  const bytes = gzipSync(tarOf(files, owner))
-  bytes[9] = 255 // the operating system, which would otherwise differ between machines
-  return bytes
+/** The system, which would otherwise differ between machines, is left out of a gzip header; time and name never are in it. */
+const ofNoSystem = (compressed: Uint8Array): Uint8Array => {
+  compressed[9] = 255
+  return compressed
 }
 
+/** The same, compressed. */
+export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array =>
+  ofNoSystem(gzipSync(tarOf(files, owner)))
+
 /** The same for archives that are large: compressed in another thread. */
-export const compressedTarOf = async (
-  files: ReadonlyArray<ArchiveFile>,
-  owner: number = OWNER
-): Promise<Uint8Array> => {
-  const bytes = await promisify(gzip)(tarOf(files, owner))
-  bytes[9] = 255
-  return bytes
-}
+export const compressedTarOf = async (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Promise<Uint8Array> =>
+  ofNoSystem(await promisify(gzip)(tarOf(files, owner)))

@@ -19,7 +19,6 @@ import {
   type SecurityShape,
   type SignedGossipMessage
 } from "../../../src/gossip/index.js"
-import { layerOf, make as makeLog } from "../../../src/runtime/Log.js"
 import * as Metrics from "../../../src/runtime/Metrics.js"
 import {
   type ClientStream,
@@ -31,6 +30,7 @@ import {
 import { sha256, utf8 } from "../../../src/wire/bytes.js"
 import { gossip, msp } from "../../../src/wire/index.js"
 import { Gossip as service } from "../../../src/wire/services.js"
+import { logsTo } from "../../logging.js"
 import { type Authority, authority, type Pair } from "../../transport/material.js"
 
 export { until, untilEffect } from "../../transport/support.js"
@@ -153,13 +153,11 @@ export const peer = (options: PeerOptions = {}): Effect.Effect<TestPeer, unknown
     const { tls } = options
     const own = options.identity ?? identityOf(options.org ?? "Org1MSP", "peer")
     const lines: Array<string> = []
-    const log = Either.getOrThrow(
-      makeLog({ spec: "debug", format: "%{level} [%{module}] %{message}", write: (line) => lines.push(line) })
-    )
+    const logs = logsTo(() => lines)
     const metrics = Metrics.prometheus()
     const scope = yield* Effect.acquireRelease(Scope.make(), (made, exit) => Scope.close(made, exit))
     const inScope = <A, E>(effect: Effect.Effect<A, E, Scope.Scope | Metrics.Metrics>): Effect.Effect<A, E> =>
-      effect.pipe(Effect.provideService(Metrics.Metrics, metrics), Effect.provide(layerOf(log)), Scope.extend(scope))
+      effect.pipe(Effect.provideService(Metrics.Metrics, metrics), Effect.provide(logs), Scope.extend(scope))
     const server = yield* inScope(
       makeGrpcServer({
         address: "127.0.0.1:0",

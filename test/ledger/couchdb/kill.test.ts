@@ -6,9 +6,9 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import type { PeerLedgerShape } from "../../../src/ledger/peer/index.js"
-import type { StateIterator, TxSimulator } from "../../../src/ledger/simulator/index.js"
 import { runAndKill } from "../killing.js"
-import { run, tempDir, text } from "../support.js"
+import { run, tempDir } from "../support.js"
+import { asked } from "./asking.js"
 import { commitNextDocuments, openCouchEndless } from "./endless.js"
 import { connect, type TestServer, testServer, which } from "./server.js"
 
@@ -17,22 +17,6 @@ const child = path.join(import.meta.dirname, "killed.child.ts")
 
 type Found = ReadonlyArray<readonly [key: string, value: string]>
 
-const entries = (iterator: StateIterator) =>
-  Effect.gen(function* () {
-    const found: Array<readonly [string, string]> = []
-    for (;;) {
-      yield* iterator.prepare?.(101) ?? Effect.void
-      const result = iterator.next()
-      if (result === undefined) return found
-      found.push([result.key, text(result.value)])
-    }
-  })
-const asked = (ledger: PeerLedgerShape, ask: (simulator: TxSimulator) => StateIterator) =>
-  Effect.acquireUseRelease(
-    ledger.newTxSimulator("query"),
-    (simulator) => Effect.suspend(() => entries(ask(simulator))),
-    (simulator) => Effect.sync(() => simulator.done())
-  )
 const sorted = (found: Found): Found => [...found].sort(([a], [b]) => (a < b ? -1 : 1))
 
 /** Block of the savepoint document, as a client of CouchDB sees it. */

@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it, vi } from "vitest"
 import type { CouchInstance, CouchSettings } from "../../../src/ledger/couchdb/index.js"
 import { makeLedgerProvider, type PeerLedgerShape } from "../../../src/ledger/peer/index.js"
-import type { StateIterator } from "../../../src/ledger/simulator/index.js"
 import { sizeIndex } from "../mango/cases.js"
 import { commitOne, commitTxs, deploy, genesis, simulate } from "../peer/chain.js"
-import { inScope, run, tempDir, text, utf8 } from "../support.js"
+import { inScope, run, tempDir, utf8 } from "../support.js"
+import { asked } from "./asking.js"
 import { answered, cut, type Fate, late, lost, type Passing, passed, proxyTo, refused } from "./proxy.js"
 import { connect, isReal, testServer, which } from "./server.js"
 
@@ -21,22 +21,8 @@ const create = (root: string, couchDB: CouchInstance) =>
 const open = (root: string, couchDB: CouchInstance) =>
   Effect.flatMap(ledgerOf(root, couchDB), (provider) => provider.open("ch"))
 
-const all = (iterator: StateIterator) =>
-  Effect.gen(function* () {
-    const found: Array<readonly [string, string]> = []
-    for (;;) {
-      yield* iterator.prepare?.(101) ?? Effect.void
-      const result = iterator.next()
-      if (result === undefined) return found
-      found.push([result.key, text(result.value)])
-    }
-  })
 const queryAll = (ledger: PeerLedgerShape, request: object) =>
-  Effect.acquireUseRelease(
-    ledger.newTxSimulator("tx"),
-    (simulator) => Effect.suspend(() => all(simulator.executeQuery("cc", JSON.stringify(request)))),
-    (simulator) => Effect.sync(() => simulator.done())
-  )
+  asked(ledger, (simulator) => simulator.executeQuery("cc", JSON.stringify(request)))
 
 const setting = (settings: Partial<CouchSettings> = {}) =>
   Effect.gen(function* () {

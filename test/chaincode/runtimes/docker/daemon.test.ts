@@ -1,7 +1,6 @@
 /** The Docker runtime on a real daemon: images and containers as they come to be, what runs in them, how they end. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -10,8 +9,8 @@ import { tarGzOf } from "../../../../src/chaincode/packages/tarWriter.js"
 import { ContainerRuntime, type LaunchRequest } from "../../../../src/chaincode/runtimes/ContainerRuntime.js"
 import * as docker from "../../../../src/chaincode/runtimes/docker/DockerRuntime.js"
 import { imageName } from "../../../../src/chaincode/runtimes/names.js"
-import { layerOf, make as makeLog } from "../../../../src/runtime/Log.js"
 import * as Metrics from "../../../../src/runtime/Metrics.js"
+import { logsTo } from "../../../logging.js"
 import { askDaemon, containersOf, daemonAnswers, endpoint, makeImage, removeAll } from "../../support/daemon.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -40,9 +39,6 @@ afterAll(async () => {
 
 const start = async (further: Partial<docker.DockerRuntimeOptions> = {}) => {
   scope = await Effect.runPromise(Scope.make())
-  const log = Either.getOrThrow(
-    makeLog({ spec: "debug", format: "%{level} [%{module}] %{message}", write: (line) => lines.push(line) })
-  )
   const layer = docker
     .layer({
       ...PARTS,
@@ -63,7 +59,7 @@ const start = async (further: Partial<docker.DockerRuntimeOptions> = {}) => {
       versions: { arch: "amd64", peer: "1.4.12", base: "0.4.22" },
       ...further
     })
-    .pipe(Layer.provide(Metrics.layer({ provider: "disabled" })), Layer.provide(layerOf(log)))
+    .pipe(Layer.provide(Metrics.layer({ provider: "disabled" })), Layer.provide(logsTo(() => lines)))
   return Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), ContainerRuntime)
 }
 

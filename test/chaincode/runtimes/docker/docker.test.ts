@@ -32,8 +32,8 @@ import { demultiplexer, progressLine } from "../../../../src/chaincode/runtimes/
 import { makeChaincodeCA } from "../../../../src/chaincode/server/ChaincodeCA.js"
 import { decodeCore } from "../../../../src/config/index.js"
 import { dockerOptions } from "../../../../src/peer/stages/ChaincodeRuntime.js"
-import { layerOf, make as makeLog } from "../../../../src/runtime/Log.js"
 import * as Metrics from "../../../../src/runtime/Metrics.js"
+import { logsTo } from "../../../logging.js"
 import { type Answer, type Behaviour, FakeDaemon, frame, type Recorded } from "./FakeDaemon.js"
 
 const versions = { arch: "amd64", peer: "1.4.12", base: "0.4.22" }
@@ -120,9 +120,6 @@ const serve = async (special: Behaviour = () => undefined, known: ReadonlyArray<
 
 const start = async (further: Partial<docker.DockerRuntimeOptions> = {}) => {
   scope = await Effect.runPromise(Scope.make())
-  const log = Either.getOrThrow(
-    makeLog({ spec: "debug", format: "%{level} [%{module}] %{message}", write: (line) => lines.push(line) })
-  )
   const layer = docker
     .layer({
       networkId: "dev",
@@ -136,7 +133,7 @@ const start = async (further: Partial<docker.DockerRuntimeOptions> = {}) => {
       versions,
       ...further
     })
-    .pipe(Layer.provideMerge(Metrics.layer({ provider: "prometheus" })), Layer.provide(layerOf(log)))
+    .pipe(Layer.provideMerge(Metrics.layer({ provider: "prometheus" })), Layer.provide(logsTo(() => lines)))
   const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
   metrics = Context.get(context, Metrics.Metrics)
   return Context.get(context, ContainerRuntime)
