@@ -17,5 +17,6 @@ if (!existsSync(entry)) {
     process.exit(1)
   }
 }
-const { main } = await import(entry.href)
-process.exit(await main({ argv: process.argv.slice(2), env: process.env, kill: (code) => process.exit(code) }))
+const { ended, main } = await import(entry.href)
+const code = await main({ argv: process.argv.slice(2), env: process.env, kill: (code) => process.exit(code) })
+process.exit(await ended(code, process))

@@ -14,23 +14,28 @@ if (!existsSync(entry)) {
   process.exit(1)
 }
 // For a node that runs; the start, which only loads, is faster with V8's own values.
+let serves = false
 const running = () => {
+  serves = true
   // the old generation may grow by a third before it is collected again: buffers of messages and blocks, which lie outside
   // the heap, are then given back in time and do not pile up to some 50 MiB more
   setFlagsFromString("--heap-growing-percent=30")
   // optimised code after hundreds of calls instead of thousands: a node does the same few things for every transaction
   setFlagsFromString("--interrupt-budget=10000")
 }
-const { main } = await import(entry.href)
+const { ended, guarded, main } = await import(entry.href)
+const { stderr } = process
+const stdout = guarded(process.stdout)
 const [, argv0 = "orderer", ...argv] = process.argv
 const options = {
   argv,
   argv0,
   env: process.env,
   cwd: process.cwd(),
-  stdout: (text) => void process.stdout.write(text),
-  stderr: (text) => void process.stderr.write(text),
+  stdout: (text) => void stdout.write(text),
+  stderr: (text) => void stderr.write(text),
   kill: (code) => process.exit(code),
   running
 }
-process.exit(await main(options))
+const code = await main(options)
+process.exit(await ended(code, { stdout, stderr, patience: serves ? 2000 : undefined }))

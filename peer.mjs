@@ -14,20 +14,23 @@ if (!existsSync(entry)) {
   process.exit(1)
 }
 // For a node that runs; the start, which only loads, is faster with V8's own values.
+let serves = false
 const running = () => {
+  serves = true
   // optimised code after hundreds of calls instead of thousands: a node does the same few things for every transaction
   setFlagsFromString("--interrupt-budget=10000")
 }
-const { main } = await import(entry.href)
-process.exit(
-  await main({
-    argv: process.argv.slice(2),
-    env: process.env,
-    cwd: process.cwd(),
-    stdout: (text) => void process.stdout.write(text),
-    stderr: (text) => void process.stderr.write(text),
-    ...(process.stderr.isTTY ? { terminal: { columns: process.stderr.columns || 80 } } : {}),
-    kill: (code) => process.exit(code),
-    running
-  })
-)
+const { ended, guarded, main } = await import(entry.href)
+const { stderr } = process
+const stdout = guarded(process.stdout)
+const code = await main({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: (text) => void stdout.write(text),
+  stderr: (text) => void stderr.write(text),
+  ...(stderr.isTTY ? { terminal: { columns: stderr.columns || 80 } } : {}),
+  kill: (code) => process.exit(code),
+  running
+})
+process.exit(await ended(code, { stdout, stderr, patience: serves ? 2000 : undefined }))

@@ -7,6 +7,7 @@ import * as https from "node:https"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { textOf } from "../runtime/Stage.js"
 
 /** What the page answers, as far as it is read here. */
 const Causes = Schema.Struct({
@@ -84,7 +85,7 @@ const get = ({ address, channelId, tls, txId }: CausesAsked, signal: AbortSignal
   })
 
 const reasonOf = (cause: unknown): string =>
-  cause instanceof Error && cause.name === "TimeoutError" ? "no answer in time" : String(cause)
+  cause instanceof Error && cause.name === "TimeoutError" ? "no answer in time" : textOf(cause)
 
 /** Undefined where the peer does not know the transaction, or has no such page. */
 export const askCauses = (asked: CausesAsked): Effect.Effect<CausesTold | undefined, CausesUnasked> => {

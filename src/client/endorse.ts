@@ -1,5 +1,6 @@
 /** Sending proposals to peers. */
 import * as Effect from "effect/Effect"
+import { textOf } from "../runtime/Stage.js"
 import type { CallOptions, Channel, GrpcFailure } from "../transport/index.js"
 import { protos } from "../wire/index.js"
 import { Endorser } from "../wire/services.js"
@@ -18,7 +19,7 @@ export const sendProposal = (
   Effect.flatMap(peer.unary(Endorser.methods.ProcessProposal, proposal.signed, options), (bytes) =>
     Effect.try({
       try: () => ({ address: peer.address, response: protos.ProposalResponse.decode(bytes) }),
-      catch: (error) => new AnswerMalformed({ address: peer.address, reason: String(error) })
+      catch: (error) => new AnswerMalformed({ address: peer.address, reason: textOf(error) })
     })
   )
 

@@ -12,6 +12,8 @@ import type { ToolIo } from "../tools/ToolIo.js"
 import type { Place } from "./cli/commands.js"
 import type { Output } from "./cli/output.js"
 
+export { ended } from "../runtime/ended.js"
+
 export interface MainOptions {
   readonly argv: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string | undefined>>

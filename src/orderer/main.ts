@@ -19,6 +19,8 @@ import { runtimeInfo, version, versionInfo } from "./metadata.js"
 import * as Orderer from "./Program.js"
 import * as Benchmark from "./performance/Benchmark.js"
 
+export { ended, guarded } from "../runtime/ended.js"
+
 export interface MainOptions {
   /** Behind the program's name. */
   readonly argv: ReadonlyArray<string>
@@ -79,7 +81,9 @@ const start = async (options: MainOptions, log: Log.NodeLog, mode: Mode): Promis
   }
   const error = loaded.left
   // two blanks, as the reference prints it
-  log.log("error", "orderer.common.server", "Main", `failed to parse config:  ${error.message}`, {})
+  const text = `failed to parse config:  ${error.message}`
+  if (log.enabled("orderer.common.server", "error")) log.log("error", "orderer.common.server", "Main", text, {})
+  else options.stderr(`${text}\n`) // never a failure without a text, whatever the log's levels
   return error._tag === "ConfigInvalid" && error.panic ? 2 : 1
 }
 

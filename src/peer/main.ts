@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import type { CliIo } from "./cli/index.js"
 import { peerCommand } from "./cli/index.js"
 
+export { ended, guarded } from "../runtime/ended.js"
+
 export interface MainOptions extends CliIo {
   /** Behind the program's name. */
   readonly argv: ReadonlyArray<string>

@@ -27,8 +27,17 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
   }
 }
 
-/** The message of anything thrown or failed with. */
-export const textOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason))
+/**
+ * The message of anything thrown or failed with, never empty: Node's errors of several attempts at one connection, for
+ * example, have no message of their own.
+ */
+export const textOf = (reason: unknown): string => {
+  if (!(reason instanceof Error)) return String(reason) || "no reason given"
+  if (reason.message !== "") return reason.message
+  if (reason instanceof AggregateError && reason.errors.length > 0)
+    return [...new Set(reason.errors.map((error) => textOf(error)))].join("; ")
+  return "code" in reason && typeof reason.code === "string" ? reason.code : reason.name
+}
 
 /** Told of every stage as it is acquired and released; the default keeps nothing. */
 export class StageJournal extends Context.Reference<StageJournal>()("runtime/Stage/StageJournal", {

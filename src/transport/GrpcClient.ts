@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { splitAddress } from "../config/address.js"
+import { textOf } from "../runtime/Stage.js"
 import { type ClientStream, StreamCall, unaryCall } from "./clientCall.js"
 import { CheckedCredentials } from "./clientCredentials.js"
 import { ConnectFailed, type GrpcFailure, type TlsMaterialInvalid } from "./errors.js"
@@ -91,7 +92,7 @@ const probe = (host: string, port: number, timeout: number): Effect.Effect<strin
           ? "connect: connection refused"
           : error.code === "ENOTFOUND"
             ? `lookup ${host}: no such host`
-            : error.message
+            : textOf(error)
       end(`error while dialing: dial tcp ${host}:${port}: ${why}`)
     })
     return Effect.sync(() => socket.destroy())

@@ -5,6 +5,7 @@
  */
 import * as grpc from "@grpc/grpc-js"
 import * as Effect from "effect/Effect"
+import { textOf } from "../runtime/Stage.js"
 import { GrpcFailure } from "./errors.js"
 import { Code } from "./status.js"
 
@@ -24,7 +25,7 @@ const open = (channel: grpc.Channel, path: string, deadline: number): Call | Grp
   try {
     return channel.createCall(path, deadline, null, null, null)
   } catch (error) {
-    const details = error instanceof Error ? error.message : String(error)
+    const details = textOf(error)
     return new GrpcFailure({ code: Code.Unavailable, details })
   }
 }

@@ -5,6 +5,7 @@
  * Source: design.md section 2; anchors C8.
  */
 import type * as grpc from "@grpc/grpc-js"
+import { textOf } from "../runtime/Stage.js"
 import { GrpcFailure } from "./errors.js"
 import type { CallEvents, CallInfo, RawHandler, ServerCall } from "./handlers.js"
 import { Code, statusText } from "./status.js"
@@ -37,7 +38,7 @@ export const failureOf = (
   if (failure instanceof GrpcFailure) {
     return { code: failure.code, details: statusText(failure.details), error: failure.message }
   }
-  const text = failure instanceof Error ? failure.message : String(failure)
+  const text = textOf(failure)
   return { code: Code.Unknown, details: statusText(text), error: text }
 }
 

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Log from "../../runtime/Log.js"
+import { textOf } from "../../runtime/Stage.js"
 import { isJsonObject, type JsonObject } from "../statedb/goJson.js"
 import type { CouchInstance } from "./CouchInstance.js"
 import { VERSION_FIELD } from "./documents.js"
@@ -227,8 +228,5 @@ export class CouchDatabase {
 const attempt = <A>(run: () => A): Effect.Effect<A, CouchFailed> =>
   Effect.try({
     try: run,
-    catch: (cause) =>
-      cause instanceof CouchFailed
-        ? cause
-        : new CouchFailed({ reason: cause instanceof Error ? cause.message : String(cause) })
+    catch: (cause) => (cause instanceof CouchFailed ? cause : new CouchFailed({ reason: textOf(cause) }))
   })

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { RequestOptions, ServerScope } from "nano"
 import * as Log from "../../runtime/Log.js"
 import type { Histogram, MetricsShape } from "../../runtime/Metrics.js"
+import { textOf } from "../../runtime/Stage.js"
 import { isJsonObject, marshalJson } from "../statedb/goJson.js"
 import { CouchFailed } from "./errors.js"
 
@@ -226,8 +227,10 @@ const failureOf = (error: unknown): CouchFailed => {
     typeof error === "object" && error !== null && name in error ? Reflect.get(error, name) : undefined
   const status = field("statusCode")
   if (typeof status !== "number") {
+    // fetch keeps to itself why a connection failed
+    const wrapped = error instanceof Error ? error.cause : undefined
     return new CouchFailed({
-      reason: `http error calling couchdb: ${error instanceof Error ? error.message : String(error)}`
+      reason: `http error calling couchdb: ${textOf(error)}${wrapped === undefined ? "" : `: ${textOf(wrapped)}`}`
     })
   }
   const text = (name: string) => String(field(name) ?? "")

@@ -11,6 +11,7 @@ import { PeerProgram } from "../../peer/Peer.js"
 import { PeerConfig } from "../../peer/PeerConfig.js"
 import { ProcessEnvironment } from "../../peer/stages/ChaincodeRuntime.js"
 import * as Log from "../../runtime/Log.js"
+import { textOf } from "../../runtime/Stage.js"
 import * as Vital from "../../runtime/Vital.js"
 import { type Environment, LOG_FORMAT } from "../environment.js"
 import { NodeFailed } from "../errors.js"
@@ -23,8 +24,6 @@ export interface EmbeddedNodesOptions {
   /** What chaincode processes get of the environment: PATH and the like. */
   readonly toolEnvironment: Environment
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const failing =
   ({ log, name }: NodeRequest, reason: (text: string) => string) =>

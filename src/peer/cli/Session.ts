@@ -41,6 +41,12 @@ const identity = (config: CoreConfig) => {
   )
 }
 
+/** Why the program ends: in the log, as in the reference, or without it where the log's levels would hide it. */
+const told = (io: CliIo, made: ReturnType<typeof Log.make>, text: string): Effect.Effect<void> =>
+  Either.isRight(made) && made.right.enabled("main", "error")
+    ? Effect.provide(log.error(text), Log.layerOf(made.right))
+    : Effect.sync(() => io.stderr(`${text}\n`))
+
 /** Makes the session and runs the command in it; the log goes to `stderr`. `what` is the command's name. */
 export const inSession = (
   world: CliIo,
@@ -57,8 +63,7 @@ export const inSession = (
     // the configuration is read before logging is set up: its failure counts first
     if (Either.isLeft(config)) {
       const text = `Fatal error when initializing core config : ${config.left.message}`
-      if (Either.isRight(made)) yield* Effect.provide(log.error(text), Log.layerOf(made.right))
-      else io.stderr(`${text}\n`)
+      yield* told(io, made, text)
       return yield* new Ended({ status: 1 })
     }
     if (Either.isLeft(made)) {
@@ -71,7 +76,7 @@ export const inSession = (
       }
       const msp = yield* Effect.either(identity(config.right))
       if (Either.isLeft(msp)) {
-        yield* log.error(`Cannot run peer because ${msp.left}`)
+        yield* told(io, made, `Cannot run peer because ${msp.left}`)
         return yield* new Ended({ status: 1 })
       }
       const { signer } = msp.right

@@ -3,7 +3,9 @@
  * lists the commands, `Session.ts` is what each starts from, `channel/`, `chaincode/` and `admin.ts` do them. Part of
  * `peer`; only the program's main file imports it.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { versionInfo } from "../version.js"
 import type { CliIo } from "./CliIo.js"
 import { peerProgram } from "./commands.js"
@@ -68,9 +70,15 @@ export const peerCommand = (
         return Effect.succeed(0)
       }
       case "Client":
-        return Effect.match(session(io, name, flags, args, run.load), {
+        return Effect.matchCause(session(io, name, flags, args, run.load), {
           onSuccess: () => 0,
-          onFailure: (error) => {
+          onFailure: (cause) => {
+            const known = Cause.failureOption(cause)
+            if (Option.isNone(known)) {
+              io.stderr(`Error: this should not have happened, please report it: ${Cause.pretty(cause)}\n`)
+              return 1
+            }
+            const error = known.value
             if (error._tag === "Ended") return error.status
             const explanation = (error.explanation ?? []).map((line) => `${line}\n`).join("")
             io.stderr(`Error: ${error.text}\n${error.usage === true ? usage : ""}${explanation}`)

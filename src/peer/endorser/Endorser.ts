@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { andThen, isSuccess } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
+import { textOf } from "../../runtime/Stage.js"
 import { annotated, span } from "../../runtime/span.js"
 import { type CheckedProposal, openProposal } from "../../validation/index.js"
 import { protos } from "../../wire/index.js"
@@ -73,7 +74,7 @@ export const makeEndorser = (support: EndorserSupport): EndorserShape => {
         responsePayload({ header, payload: proposal.payload, response, results, event, chaincodeId })
       )
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const reason = textOf(cause)
       return new EndorsementFailed({ reason: `failed assembling proposal response payload: ${reason}`, cause })
     }
   }

@@ -4,6 +4,7 @@
  * Source: peer-endorse-validate.md 3.4 rule 12; core/endorser/pvtrwset_assembler.go.
  */
 import * as Either from "effect/Either"
+import { textOf } from "../../runtime/Stage.js"
 import { common, type rwset, transientstore } from "../../wire/index.js"
 
 /** Collections of a package that were written, in the package's order. */
@@ -53,5 +54,3 @@ export const assemblePrivateData = (
     transientstore.TxPvtReadWriteSetWithConfigInfo.create({ endorsedAt, pvtRwset, collectionConfigs })
   )
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -9,6 +9,7 @@ import { chaincodeTypeName, validateDeploymentSpec } from "../../chaincode/packa
 import type { ExecutionResult } from "../../chaincode/support/ChaincodeSupport.js"
 import { andThen, isSuccess, using } from "../../runtime/eager.js"
 import * as Log from "../../runtime/Log.js"
+import { textOf } from "../../runtime/Stage.js"
 import type { CheckedProposal } from "../../validation/index.js"
 import { type ccprovider, protos } from "../../wire/index.js"
 import { toText } from "../../wire/protoutil.js"
@@ -31,8 +32,6 @@ type TxParams = Parameters<EndorserSupport["chaincode"]["execute"]>[0]
 type Result<A> = Effect.Effect<A, EndorsementFailed>
 
 const failed = (reason: string, cause?: unknown): EndorsementFailed => new EndorsementFailed({ reason, cause })
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 const decode = <A>(what: string, read: () => A): Result<A> =>
   Effect.try({ try: read, catch: (error) => failed(`error unmarshaling ${what}: ${textOf(error)}`, error) })
 

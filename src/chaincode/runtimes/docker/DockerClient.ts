@@ -10,6 +10,7 @@ import * as net from "node:net"
 import { Readable } from "node:stream"
 import type Docker from "dockerode"
 import * as Effect from "effect/Effect"
+import { textOf } from "../../../runtime/Stage.js"
 import { Lines } from "../lines.js"
 import { dockerAddress } from "./endpoint.js"
 import { ClientInvalid, DockerFailed } from "./errors.js"
@@ -89,7 +90,7 @@ type Words = Readonly<Record<number, string>>
 /** A failure of dockerode in the words of the reference's client. */
 const failureOf = (error: unknown, asked?: Asked, words: Words = {}): DockerFailed => {
   if (error instanceof DockerFailed) return error
-  const text = error instanceof Error ? error.message : String(error)
+  const text = textOf(error)
   if (error instanceof Error && "statusCode" in error && typeof error.statusCode === "number") {
     const status = error.statusCode
     const said = "json" in error ? error.json : undefined
@@ -302,5 +303,5 @@ export const dockerClient = ({ endpoint, tls }: DaemonSettings): Effect.Effect<D
       }
       return clientOf(new Dockerode(options))
     },
-    catch: (error) => new ClientInvalid({ reason: error instanceof Error ? error.message : String(error) })
+    catch: (error) => new ClientInvalid({ reason: textOf(error) })
   })

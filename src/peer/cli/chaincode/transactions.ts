@@ -16,6 +16,7 @@ import {
   statusName,
   system
 } from "../../../client/index.js"
+import { textOf } from "../../../runtime/Stage.js"
 import type { Channel } from "../../../transport/index.js"
 import { protos } from "../../../wire/index.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
@@ -145,7 +146,13 @@ const proposeToAll = (session: Session, clients: Clients, channelId: string, ver
     })
     const answers = yield* Effect.forEach(clients.peers, ({ channel }) => sendProposal(channel, proposal), {
       concurrency: "unbounded"
-    }).pipe(Effect.mapError(({ message }) => behind(`error endorsing ${verb}: ${message}`)))
+    }).pipe(
+      Effect.mapError((error) => {
+        const unread = "rpc error: code = Internal desc = grpc: failed to unmarshal the received message"
+        const text = error._tag === "AnswerMalformed" ? `${unread} ${error.reason}` : error.message
+        return behind(`error endorsing ${verb}: ${text}`)
+      })
+    )
     const first = answers[0].response
     return { proposal, answers, first }
   })
@@ -192,7 +199,7 @@ const ERROR_THRESHOLD = 400
 const actionOf = ({ payload }: protos.ProposalResponse): Effect.Effect<protos.Response | undefined, CommandFailed> =>
   Effect.gen(function* () {
     const reading = <A>(what: string, read: () => A) =>
-      Effect.try({ try: read, catch: (error) => failed(`error while unmarshaling ${what}: ${String(error)}`) })
+      Effect.try({ try: read, catch: (error) => failed(`error while unmarshaling ${what}: ${textOf(error)}`) })
     const { extension } = yield* reading("proposal response payload", () =>
       protos.ProposalResponsePayload.decode(payload)
     )
@@ -242,9 +249,10 @@ export const query: Command = (session) =>
     const { first } = yield* proposeToAll(session, clients, channelId, "query").pipe(
       explaining(session, explainAccess(session, clients.peers[0], channelId))
     )
-    if (first.endorsement === undefined)
+    // an endorsement of nothing is no answer either: the reference panics
+    if (first.endorsement === undefined || first.response === undefined)
       return yield* failed(`endorsement failure during query. response: ${responseText(first.response)}`)
-    const payload = first.response?.payload ?? new Uint8Array()
+    const payload = first.response.payload
     if (flags.is("raw") && flags.is("hex")) return yield* failed("options --raw (-r) and --hex (-x) are not compatible")
     if (flags.is("raw")) io.stdout(`${byteList(payload)}\n`)
     else if (flags.is("hex")) io.stdout(`${Buffer.from(payload).toString("hex")}\n`)
