@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { textOf } from "../../runtime/Stage.js"
 import { EMPTY, protos } from "../../wire/index.js"
+import { isUtf8Text } from "../../wire/looseText.js"
 import { failureText, MessageType } from "../shim/messages.js"
 import { answerStateRequest, type RequestEnvironment } from "../shim/requests.js"
 import { existsText, TransactionContext, TransactionContexts, type TxParams } from "../shim/TransactionContext.js"
@@ -69,7 +70,9 @@ export class ChaincodeStub {
 
   /** The value, undefined when there is none. */
   getState(key: string): Uint8Array | undefined {
-    const value = this.request(MessageType.getState, protos.GetState.encode({ key }))
+    const value = isUtf8Text(key)
+      ? this.request(MessageType.getState, protos.GetState.encode({ key }))
+      : this.request(MessageType.getState, EMPTY, "protos.GetState.key")
     return value.length === 0 ? undefined : value
   }
 
@@ -106,7 +109,8 @@ export class ChaincodeStub {
     return protos.QueryResponse.decode(this.request(type, payload))
   }
 
-  private request(type: number, payload: Uint8Array): Uint8Array {
+  /** `unreadable`: a field that the reference could not have read, since its text is no UTF-8. */
+  private request(type: number, payload: Uint8Array, unreadable?: string): Uint8Array {
     const { channelId, txId } = this
     const message = protos.ChaincodeMessage.create({ type, payload, txid: txId, channelId })
     const since = this.services.now()
@@ -114,6 +118,7 @@ export class ChaincodeStub {
     series.received()
     const completed = (good: boolean) => series.completed(good, (this.services.now() - since) / 1000)
     try {
+      if (unreadable !== undefined) throw new Error(`unmarshal failed: ${invalidUtf8(unreadable)}`)
       if (this.context.params.simulator === undefined) throw new Error("no ledger context")
       const { environment } = this.services
       const { context, namespace } = this
@@ -127,6 +132,8 @@ export class ChaincodeStub {
     }
   }
 }
+
+const invalidUtf8 = (field: string): string => `proto: field "${field}" contains invalid UTF-8`
 
 /** Runs one system chaincode's transactions. */
 export class SystemHandler {
@@ -194,10 +201,12 @@ const answerMessage = (
   isInit: boolean,
   channelId: string
 ): protos.ChaincodeMessage => {
-  const failed = isInit && response.status >= 500
+  // a message that is no UTF-8 cannot be sent
+  const unsent = isUtf8Text(response.message) ? undefined : invalidUtf8("protos.Response.Message")
+  const failure = isInit && response.status >= 500 ? response.message : unsent
   return protos.ChaincodeMessage.create({
-    type: failed ? MessageType.error : MessageType.completed,
-    payload: failed ? Buffer.from(response.message, "utf8") : protos.Response.encode(response),
+    type: failure === undefined ? MessageType.completed : MessageType.error,
+    payload: failure === undefined ? protos.Response.encode(response) : Buffer.from(failure, "utf8"),
     txid: stub.txId,
     channelId,
     ...(stub.event === undefined ? {} : { chaincodeEvent: stub.event })

@@ -31,6 +31,9 @@ const log = Log.module("main", "InitCmd")
 
 const legacyLevel = "CORE_LOGGING_LEVEL is no longer supported, please use the FABRIC_LOGGING_SPEC environment variable"
 
+/** The commands that have the orderer's flags. */
+const withOrderer = /^peer (channel|chaincode) /
+
 /** The local MSP, with the reference's texts. */
 const identity = (config: CoreConfig) => {
   const { peer } = config
@@ -70,15 +73,17 @@ export const inSession = (
       io.stderr(`panic: ${made.left.message}\n`)
       return yield* new Ended({ status: 2 })
     }
+    const legacy = flags.text("logging-level") !== "" || config.right.source.notes.includes(legacyLevel)
+    // said before logging is set up, so by the built-in format and level, and by what reads the orderer's flags again
+    const early = Log.make({ spec: "", format: "", write: io.stderr })
+    if (legacy && Either.isRight(early)) yield* Effect.provide(log.warning(legacyLevel), Log.layerOf(early.right))
     const work = Effect.gen(function* () {
-      if (flags.text("logging-level") !== "" || config.right.source.notes.includes(legacyLevel)) {
-        yield* log.warning(legacyLevel)
-      }
       const msp = yield* Effect.either(identity(config.right))
       if (Either.isLeft(msp)) {
         yield* told(io, made, `Cannot run peer because ${msp.left}`)
         return yield* new Ended({ status: 1 })
       }
+      if (legacy && withOrderer.test(what)) yield* log.at("SetOrdererEnv").warning(legacyLevel)
       const { signer } = msp.right
       return yield* Effect.scoped(command({ io, config: config.right, msp: msp.right, signer, flags, args, step }))
     })

@@ -52,6 +52,8 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
   ...["0", "f", "F", "FALSE", "false", "False"].map((word) => [word, false] as const)
 ])
 const quote = (word: string): string => JSON.stringify(word)
+/** How the reference names a letter: it takes bytes for characters. */
+const firstByte = (word: string): string => Buffer.from(word).subarray(0, 1).toString("latin1")
 const mostUint = 2n ** 64n - 1n
 
 const readUint = (word: string): Either.Either<bigint, string> => {
@@ -145,7 +147,7 @@ export const readFlags = (
     for (let letters = arg.slice(1); letters !== ""; ) {
       const letter = letters.slice(0, 1)
       const spec = specs.find((known) => known.short === letter)
-      if (spec === undefined) return `unknown shorthand flag: '${letter}' in -${letters}`
+      if (spec === undefined) return `unknown shorthand flag: '${firstByte(letters)}' in -${letters}`
       const behind = letters.slice(1)
       let word: string | undefined
       if (behind.length > 1 && behind.startsWith("=")) word = behind.slice(1)

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import type { ChaincodeStub, SystemChaincode } from "../../../src/chaincode/support/SystemChaincode.js"
 import { failure, success } from "../../../src/chaincode/support/SystemChaincode.js"
 import { protos, queryresult } from "../../../src/wire/index.js"
+import { looseText } from "../../../src/wire/looseText.js"
 import { chaincodeFolder } from "./chaincodes.js"
 import { run, SYSTEM_VERSION, TestPeer, utf8 } from "./TestPeer.js"
 
@@ -28,9 +29,11 @@ const act = (stub: ChaincodeStub): Effect.Effect<protos.Response> => {
       return Effect.as(Effect.sleep("300 millis"), success(utf8("slept")))
     case "break":
       return Effect.die(new Error("broke"))
+    case "refuse":
+      return Effect.succeed(failure(`no ${looseText(stub.args[1] ?? new Uint8Array())}`))
     case "caught":
       try {
-        stub.getState("x")
+        stub.getState(looseText(stub.args[1] ?? utf8("x")))
         return Effect.succeed(success())
       } catch (error) {
         return Effect.succeed(failure(String(error instanceof Error ? error.message : error)))
@@ -88,6 +91,24 @@ describe("a system chaincode", () => {
     const input = protos.ChaincodeInput.create({ args: [utf8("caught")] })
     const { response } = await run(peer.support.execute(params, { name: "lscc", version: SYSTEM_VERSION }, input))
     expect(response).toMatchObject({ status: 500, message: "GET_STATE failed: transaction ID: t: no ledger context" })
+  })
+
+  it("cannot send or ask for what is no UTF-8", async () => {
+    await start()
+    const call = (name: string) =>
+      run(
+        peer.support.execute(
+          peer.params("lscc", peer.channel(), { txId: "t" }),
+          { name: "lscc", version: SYSTEM_VERSION },
+          protos.ChaincodeInput.create({ args: [utf8(name), Uint8Array.of(0x61, 0xff)] })
+        )
+      )
+    await expect(call("refuse")).rejects.toThrow(
+      'transaction returned with failure: proto: field "protos.Response.Message" contains invalid UTF-8'
+    )
+    expect((await call("caught")).response.message).toBe(
+      'GET_STATE failed: transaction ID: t: unmarshal failed: proto: field "protos.GetState.key" contains invalid UTF-8'
+    )
   })
 
   it("runs out of time, runs once per transaction, and does not take the peer down", async () => {

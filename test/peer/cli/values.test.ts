@@ -28,6 +28,7 @@ describe("the call (-c)", () => {
     ['{"x":1}', `non-empty JSON chaincode parameters must contain the following keys: ${keys}`],
     ['{"Args":[],"x":1}', `non-empty JSON chaincode parameters must contain the following keys: ${keys}`],
     ['{"Args":', "chaincode argument error: unexpected end of JSON input"],
+    ["x", "chaincode argument error: invalid character 'x' looking for beginning of value"],
     ["[]", `non-empty JSON chaincode parameters must contain the following keys: ${keys}`]
   ])("%s is none", (given, fault) => {
     expect(callFault(given, false)).toBe(fault)

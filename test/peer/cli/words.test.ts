@@ -47,6 +47,7 @@ describe("wrong words go to stderr with status 1", () => {
     ],
     ["--tls channel create", 'Error: unknown command "create" for "peer"\n'],
     ["chaincode list --bogus", `Error: unknown flag: --bogus\n${ofList}`],
+    ["channel list -é", "Error: unknown shorthand flag: 'Ã' in -é\nUsage:\n  peer channel list [flags]\n"],
     ["chaincode list -z", `Error: unknown shorthand flag: 'z' in -z\n${ofList}`],
     ["chaincode query -C a -n", "Error: flag needs an argument: 'n' in -n\nUsage:\n  peer chaincode query [flags]\n"],
     ["channel create --channelID", "Error: flag needs an argument: --channelID\nUsage:"],

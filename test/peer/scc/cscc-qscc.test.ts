@@ -158,6 +158,10 @@ describe("qscc", () => {
       ["GetBlockByNumber", "mychannel", "18446744073709551616"],
       'Failed to parse block number with error strconv.ParseUint: parsing "18446744073709551616": value out of range'
     ],
+    [
+      ["GetBlockByNumber", "mychannel", Uint8Array.of(0x61, 0xff)],
+      'Failed to parse block number with error strconv.ParseUint: parsing "a\\xff": invalid syntax'
+    ],
     [["GetBlockByNumber", "mychannel", "77"], "Failed to get block number 77, error Entry not found in index"],
     [["GetBlockByHash", "mychannel", "abc"], "Failed to get block hash abc, error Entry not found in index"],
     [

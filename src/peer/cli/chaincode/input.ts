@@ -5,16 +5,8 @@
  */
 import * as Either from "effect/Either"
 import { parsePolicy } from "../../../policy/index.js"
+import { readGoJson } from "../../../runtime/goJson.js"
 import { common } from "../../../wire/index.js"
-
-const parse = (text: string): Either.Either<unknown, string> =>
-  Either.try({
-    try: (): unknown => JSON.parse(text),
-    catch: (error) => {
-      const message = error instanceof Error ? error.message : String(error)
-      return message === "Unexpected end of JSON input" ? "unexpected end of JSON input" : message
-    }
-  })
 
 const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -35,7 +27,7 @@ const wanted = "JSON chaincode parameters must contain the following keys: 'Args
 /** Why `-c` cannot be a call at all; found before anything else. `emptyAllowed` for commands that call nothing. */
 export const callFault = (text: string, emptyAllowed: boolean): string | undefined => {
   if (text === "{}") return emptyAllowed ? undefined : `empty ${wanted}`
-  const parsed = parse(text)
+  const parsed = readGoJson(text)
   if (Either.isLeft(parsed)) return `chaincode argument error: ${parsed.left}`
   if (!isObject(parsed.right)) return `non-empty ${wanted}`
   const keys = Object.keys(parsed.right)
@@ -49,7 +41,7 @@ export const readCall = (text: string): Either.Either<ReadonlyArray<string>, str
   Either.gen(function* () {
     const refuse = (value: unknown, field: string, type: string) =>
       Either.left(`chaincode argument error: ${misfit(value, field, type)}`)
-    const parsed = yield* parse(text)
+    const parsed = yield* readGoJson(text)
     let name = ""
     let args: ReadonlyArray<string> = []
     for (const [key, value] of Object.entries(isObject(parsed) ? parsed : {})) {
@@ -77,7 +69,7 @@ export const readCall = (text: string): Either.Either<ReadonlyArray<string>, str
 export const readTransient = (text: string): Either.Either<ReadonlyMap<string, Uint8Array> | undefined, string> =>
   Either.gen(function* () {
     if (text === "") return undefined
-    const parsed = yield* parse(text)
+    const parsed = yield* readGoJson(text)
     const map = new Map<string, Uint8Array>()
     if (parsed === null) return map
     if (!isObject(parsed))
@@ -154,7 +146,7 @@ const bigOf = (value: unknown): bigint => (typeof value === "bigint" ? value : B
 export const readCollections = (text: string): Either.Either<Uint8Array, string> =>
   Either.gen(function* () {
     const unparsed = Either.mapLeft((reason: string) => `could not parse the collection configuration: ${reason}`)
-    const parsed = yield* unparsed(parse(exact(text)))
+    const parsed = yield* unparsed(readGoJson(exact(text)))
     if (parsed !== null && !Array.isArray(parsed))
       return yield* unparsed(
         Either.left(`json: cannot unmarshal ${kindOf(parsed)} into Go value of type []chaincode.collectionConfigJson`)

@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { type Bundle, proposeConfigUpdate } from "../../../channelconfig/index.js"
 import { common, protos } from "../../../wire/index.js"
-import { EMPTY, toText, utf8 } from "../../../wire/protoutil.js"
+import { looseText } from "../../../wire/looseText.js"
+import { EMPTY, utf8 } from "../../../wire/protoutil.js"
 import type { AclChecker } from "../../acl/AclChecker.js"
 import { localAdmins, localMembers } from "../../acl/PolicyChecker.js"
 import { checkAcl, checkLocal } from "../access.js"
@@ -88,7 +89,7 @@ export const makeCscc = (support: CsccSupport): SystemChaincodeCode => ({
     Effect.gen(function* () {
       const [first, second] = stub.args
       if (first === undefined) return yield* wrongCount(stub)
-      const name = toText(first)
+      const name = looseText(first)
       if (name === "GetChannels") {
         yield* checkLocal(support.acl, localMembers, stub, (reason) => `access denied for [${name}]: ${reason}`)
         return protos.ChannelQueryResponse.encode({
@@ -97,7 +98,7 @@ export const makeCscc = (support: CsccSupport): SystemChaincodeCode => ({
       }
       if (second === undefined) return yield* wrongCount(stub)
       if (name === "JoinChain") return yield* joinChain(support, stub, second)
-      const channel = toText(second)
+      const channel = looseText(second)
       const run = channelFunctions.get(name)
       if (run === undefined) return yield* fail(`Requested function ${name} not found.`)
       yield* checkAcl(

@@ -4,7 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import { ccprovider, protos } from "../../../wire/index.js"
-import { toText, utf8 } from "../../../wire/protoutil.js"
+import { looseText } from "../../../wire/looseText.js"
+import { utf8 } from "../../../wire/protoutil.js"
 import { localAdmins } from "../../acl/PolicyChecker.js"
 import { checkAcl, checkLocal } from "../access.js"
 import { fail, type SystemCallFailed, type SystemChaincodeCode, type SystemStub } from "../stub.js"
@@ -43,8 +44,8 @@ const getter =
       const [, channelArg, chaincodeArg] = stub.args
       if (stub.args.length !== 3 || channelArg === undefined || chaincodeArg === undefined)
         return yield* wrongCount(stub)
-      const channel = toText(channelArg)
-      const chaincode = toText(chaincodeArg)
+      const channel = looseText(channelArg)
+      const chaincode = looseText(chaincodeArg)
       yield* checkAcl(
         support.acl,
         resource,
@@ -106,7 +107,7 @@ const collections: Handler = (support, stub, name) =>
   Effect.gen(function* () {
     const [, chaincodeArg] = stub.args
     if (stub.args.length !== 2 || chaincodeArg === undefined) return yield* wrongCount(stub)
-    const chaincode = toText(chaincodeArg)
+    const chaincode = looseText(chaincodeArg)
     yield* checkAcl(
       support.acl,
       "lscc/GetCollectionsConfig",
@@ -144,7 +145,7 @@ export const makeLscc = (support: LsccSupport): SystemChaincodeCode => ({
   invoke: (stub) => {
     const [first] = stub.args
     if (first === undefined) return wrongCount(stub)
-    const name = toText(first)
+    const name = looseText(first)
     const handler = handlers.get(name)
     return handler === undefined ? fail(text.invalidFunction(name)) : handler(support, stub, name)
   }

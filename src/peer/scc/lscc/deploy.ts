@@ -8,7 +8,7 @@ import type { Bundle } from "../../../channelconfig/index.js"
 import { signedByAnyAdmin, signedByAnyMember } from "../../../policy/index.js"
 import * as Log from "../../../runtime/Log.js"
 import { ccprovider, common, protos } from "../../../wire/index.js"
-import { toText } from "../../../wire/protoutil.js"
+import { looseText } from "../../../wire/looseText.js"
 import * as raw from "../../../wire/raw.js"
 import { fail, type SystemCallFailed, type SystemStub } from "../stub.js"
 import { collectionFindings } from "./collections.js"
@@ -39,7 +39,7 @@ const readRequest = (support: LsccSupport, args: ReadonlyArray<Uint8Array>): Cal
   Effect.gen(function* () {
     const [, channelArg, specArg, policy, escc, vscc, collections] = args
     if (channelArg === undefined || specArg === undefined) return yield* fail(text.invalidArguments(args.length))
-    const channel = toText(channelArg)
+    const channel = looseText(channelArg)
     if (channel === "") return yield* fail(text.invalidChannelName(channel))
     const bundle = support.bundleOf(channel)
     const application = bundle?.application
@@ -59,8 +59,8 @@ const readRequest = (support: LsccSupport, args: ReadonlyArray<Uint8Array>): Cal
       name: id.name,
       version: id.version,
       policy: given(policy) ?? common.SignaturePolicyEnvelope.encode(signedByAnyMember(mspIdsOf(bundle))),
-      escc: toText(given(escc) ?? new Uint8Array()) || "escc",
-      vscc: toText(given(vscc) ?? new Uint8Array()) || "vscc",
+      escc: looseText(given(escc) ?? new Uint8Array()) || "escc",
+      vscc: looseText(given(vscc) ?? new Uint8Array()) || "vscc",
       collections: privateChannelData ? collections : undefined
     }
   })

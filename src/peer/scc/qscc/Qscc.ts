@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { BlockReader } from "../../../ledger/blockstore/BlockStore.js"
 import { common, protos } from "../../../wire/index.js"
-import { toText } from "../../../wire/protoutil.js"
+import { goQuoted, looseText } from "../../../wire/looseText.js"
 import type { AclChecker } from "../../acl/AclChecker.js"
 import { checkAcl } from "../access.js"
 import { fail, type SystemCallFailed, type SystemChaincodeCode } from "../stub.js"
@@ -23,14 +23,14 @@ const maxUint64 = 0xffff_ffff_ffff_ffffn
 /** A block number as Go reads one, with Go's texts. */
 const parseNumber = (text: string): bigint | string => {
   const refused = (why: string) =>
-    `Failed to parse block number with error strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`
+    `Failed to parse block number with error strconv.ParseUint: parsing ${goQuoted(text)}: ${why}`
   if (!/^[0-9]+$/.test(text)) return refused("invalid syntax")
   const number = BigInt(text)
   return number > maxUint64 ? refused("value out of range") : number
 }
 
 const byNumber: Query = (blocks, value) => {
-  const number = parseNumber(toText(value))
+  const number = parseNumber(looseText(value))
   if (typeof number === "string") return fail(number)
   return Effect.mapError(blocks.get(number), (error) =>
     fail(`Failed to get block number ${number}, error ${error.message}`)
@@ -39,18 +39,18 @@ const byNumber: Query = (blocks, value) => {
 
 const byHash: Query = (blocks, value) =>
   Effect.mapError(blocks.getByHash(value), (error) =>
-    fail(`Failed to get block hash ${toText(value)}, error ${error.message}`)
+    fail(`Failed to get block hash ${looseText(value)}, error ${error.message}`)
   )
 
 const byTxId: Query = (blocks, value) => {
-  const txId = toText(value)
+  const txId = looseText(value)
   return Effect.mapError(blocks.getByTxId(txId), (error) =>
     fail(`Failed to get block for txID ${txId}, error ${error.message}`)
   )
 }
 
 const transaction: Query = (blocks, value) => {
-  const txId = toText(value)
+  const txId = looseText(value)
   return blocks.txById(txId).pipe(
     Effect.mapError((error) => fail(`Failed to get transaction with id ${txId}, error ${error.message}`)),
     Effect.map(({ envelope, validationCode }) =>
@@ -86,8 +86,8 @@ export const makeQscc = (support: QsccSupport): SystemChaincodeCode => ({
       const [first, second, third] = stub.args
       if (first === undefined || second === undefined)
         return yield* fail(`Incorrect number of arguments, ${stub.args.length}`)
-      const name = toText(first)
-      const channel = toText(second)
+      const name = looseText(first)
+      const channel = looseText(second)
       if (name !== "GetChainInfo" && third === undefined) return yield* fail(`missing 3rd argument for ${name}`)
       const blocks = support.blocksOf(channel)
       if (blocks === undefined) return yield* fail(`Invalid chain ID, ${channel}`)
