@@ -98,7 +98,7 @@ describe("a system chaincode", () => {
     const call = (name: string) =>
       run(
         peer.support.execute(
-          peer.params("lscc", peer.channel(), { txId: "t" }),
+          peer.params("lscc", peer.channel().simulator("t"), { txId: "t" }),
           { name: "lscc", version: SYSTEM_VERSION },
           protos.ChaincodeInput.create({ args: [utf8(name), Uint8Array.of(0x61, 0xff)] })
         )
