@@ -85,7 +85,8 @@ const start = async (devMode: boolean, options: MainOptions): Promise<number> =>
   // the configuration is read before logging is set up: its failure counts first
   if (Either.isLeft(config)) {
     const text = `Fatal error when initializing core config : ${config.left.message}`
-    if (Either.isRight(made) && made.right.enabled("main", "error")) made.right.log("error", "main", "InitCmd", text, {})
+    if (Either.isRight(made) && made.right.enabled("main", "error"))
+      made.right.log("error", "main", "InitCmd", text, {})
     else stderr(`${text}\n`) // never a failure without a text, whatever the log's levels
     return 1
   }
