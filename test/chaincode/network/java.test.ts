@@ -1,7 +1,8 @@
 /**
- * A Java chaincode on Hyperledger's own shim, built by a real Maven from its sources: through endorsement and commit, over
- * a crash, and over a restart of the network without building anew. Runs where a JDK, Maven and the shim's artifacts are
- * (building once by hand fetches them); one of four combinations, `npm run test:long` has all.
+ * A Java chaincode on Hyperledger's own shim, built by a real Maven or Gradle from its sources: through endorsement and
+ * commit, over a crash, and over a restart of the network without building anew. Runs where a JDK, the build tool and the
+ * shim's artifacts are (building once by hand fetches them); one of four combinations of shim and TLS, `npm run test:long`
+ * has all.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -20,16 +21,44 @@ import { repository, utf8 } from "../support/TestPeer.js"
 
 vi.setConfig({ testTimeout: 400_000 })
 const fixture = path.join(repository, "test", "chaincode", "fixtures", "java")
-const artifacts = path.join(os.homedir(), ".m2/repository/org/hyperledger/fabric-chaincode-java/fabric-chaincode-shim")
 const runs = (command: string, option: string) => spawnSync(command, [option], { stdio: "ignore" }).status === 0
 const long = process.env.FABRIC_EFFECT_LONG !== undefined
-const tools = runs("javac", "-version") && runs("mvn", "-v")
-const combinations = ["1.4.6", "2.2.3"]
-  .flatMap((shim) => [true, false].map((tls) => ({ shim, tls })))
-  .filter(({ shim, tls }) => long || (shim === "1.4.6" && tls))
-  .filter(({ shim }) => tools && fs.existsSync(path.join(artifacts, shim, `fabric-chaincode-shim-${shim}.jar`)))
-if (combinations.length === 0)
-  console.log("skipped: Java chaincode (no JDK, no Maven, or the shim's artifacts are not here)")
+
+interface BuildTool {
+  readonly command: "mvn" | "gradle"
+  /** Where it keeps what it fetched of the shim, below a folder for each version. */
+  readonly artifacts: string
+  /** What the other tools' files are: the first tool found in a package builds it. */
+  readonly others: ReadonlyArray<string>
+}
+const tools: ReadonlyArray<BuildTool> = [
+  {
+    command: "mvn",
+    artifacts: path.join(os.homedir(), ".m2/repository/org/hyperledger/fabric-chaincode-java/fabric-chaincode-shim"),
+    others: ["build.gradle", "settings.gradle"]
+  },
+  {
+    command: "gradle",
+    artifacts: path.join(
+      process.env.GRADLE_USER_HOME ?? path.join(os.homedir(), ".gradle"),
+      "caches/modules-2/files-2.1/org.hyperledger.fabric-chaincode-java/fabric-chaincode-shim"
+    ),
+    others: ["pom.xml"]
+  }
+]
+const hasJava = runs("javac", "-version")
+const combinations = tools.flatMap((tool) => {
+  const there = hasJava && runs(tool.command, "-v")
+  const found = ["1.4.6", "2.2.3"]
+    .flatMap((shim) => [true, false].map((tls) => ({ tool, command: tool.command, shim, tls })))
+    .filter(({ shim, tls }) => long || (shim === "1.4.6" && tls))
+    .filter(({ shim }) => there && fs.existsSync(path.join(tool.artifacts, shim)))
+  if (found.length === 0)
+    console.log(
+      `skipped: Java chaincode of ${tool.command} (no JDK, no ${tool.command}, or the shim's artifacts are not here)`
+    )
+  return found
+})
 
 let dir: string
 beforeEach(() => {
@@ -37,12 +66,18 @@ beforeEach(() => {
 })
 afterEach(() => fs.rmSync(dir, { recursive: true, force: true }))
 
-/** The chaincode's folder; Maven's own output is not there. */
-const chaincodeOf = (shim: string): string => {
+/** The chaincode's folder, for one tool alone and without what it has built. */
+const chaincodeOf = ({ others }: BuildTool, shim: string): string => {
   const folder = path.join(dir, "probe")
   fs.cpSync(fixture, folder, { recursive: true })
-  const pom = path.join(folder, "pom.xml")
-  fs.writeFileSync(pom, fs.readFileSync(pom, "utf8").replace(/(<shim\.version>)[^<]+/, `$1${shim}`))
+  for (const name of others) fs.rmSync(path.join(folder, name))
+  for (const name of ["pom.xml", "build.gradle"].filter((file) => !others.includes(file))) {
+    const file = path.join(folder, name)
+    fs.writeFileSync(
+      file,
+      fs.readFileSync(file, "utf8").replace(/(<shim\.version>|shimVersion = ")[\d.]+/, `$1${shim}`)
+    )
+  }
   return folder
 }
 
@@ -51,10 +86,10 @@ const collections = [
 ]
 
 describe.skipIf(combinations.length === 0)("Java chaincode", () => {
-  it.each(combinations)("on fabric-chaincode-shim $shim, TLS $tls", ({ shim, tls }) =>
+  it.each(combinations)("of $command on fabric-chaincode-shim $shim, TLS $tls", ({ shim, tls, tool }) =>
     Effect.runPromise(
       Effect.gen(function* () {
-        const folder = chaincodeOf(shim)
+        const folder = chaincodeOf(tool, shim)
         const chaincodes = ["probe", "other"].map((name) => ({ path: folder, name, init: [], collections }))
         const spec = yield* networkSpec({ dir: path.join(dir, "net"), tls, batchTimeout: 20, chaincodes }, dir)
         const ports = yield* anyPorts(layout.peersOf(spec))

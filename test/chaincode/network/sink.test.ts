@@ -21,7 +21,7 @@ import { anyPorts } from "../../../src/network/ports.js"
 import { networkSpec } from "../../../src/network/spec.js"
 import { toText } from "../../../src/wire/protoutil.js"
 import { chaincodeFolder, type ShimVersion } from "../support/chaincodes.js"
-import { daemonAnswers, endpoint, makeImage, removeAll } from "../support/daemon.js"
+import { daemonAnswers, daemonEnvironment, makeImage, removeAll } from "../support/daemon.js"
 import { repository, utf8 } from "../support/TestPeer.js"
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -119,7 +119,7 @@ const start = ({ mode, shim, tls }: Combination): Effect.Effect<RunningNetwork, 
       process: {},
       docker: {
         CORE_VM_TYPE: "docker",
-        CORE_VM_ENDPOINT: endpoint,
+        ...daemonEnvironment,
         CORE_PEER_NETWORKID: NETWORK,
         CORE_CHAINCODE_BUILDER: base,
         CORE_CHAINCODE_NODE_RUNTIME: base

@@ -1,18 +1,49 @@
 /**
- * The machine's Docker daemon for tests: `DOCKER_HOST` when it names a socket, Docker's own otherwise. Nothing is pulled:
+ * The machine's Docker daemon for tests: `DOCKER_HOST` when it names a socket, or a TCP address whose TLS files are in
+ * `DOCKER_CERT_PATH` (`ca.pem`, `cert.pem`, `key.pem`, as for Docker's own client), Docker's own socket otherwise. Nothing is pulled:
  * the one image that builder and runtime need is made of this machine's node, npm, shell and the repository's shim.
  */
 import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
+import * as https from "node:https"
 import * as os from "node:os"
 import * as path from "node:path"
+import type { DaemonSettings } from "../../../src/chaincode/runtimes/docker/DockerClient.js"
 import { repository } from "./TestPeer.js"
 
 const given = process.env.DOCKER_HOST ?? ""
+const certificates = process.env.DOCKER_CERT_PATH ?? ""
+const remote = given.startsWith("tcp://") && certificates !== "" ? new URL(given.replace(/^tcp/, "https")) : undefined
 const socketPath = given.startsWith("unix://") ? given.slice("unix://".length) : "/var/run/docker.sock"
-/** For `vm.endpoint`. */
-export const endpoint = `unix://${socketPath}`
+const pem = (name: string): string => path.join(certificates, `${name}.pem`)
+
+/** For `vm.endpoint` and `vm.docker.tls`. */
+export const daemon: DaemonSettings =
+  remote === undefined
+    ? { endpoint: `unix://${socketPath}`, tls: undefined }
+    : { endpoint: remote.origin, tls: { ca: pem("ca"), cert: pem("cert"), key: pem("key") } }
+
+/** The same as the peer's variables. */
+export const daemonEnvironment: Readonly<Record<string, string>> = {
+  CORE_VM_ENDPOINT: daemon.endpoint,
+  ...(daemon.tls === undefined
+    ? {}
+    : {
+        CORE_VM_DOCKER_TLS_ENABLED: "true",
+        CORE_VM_DOCKER_TLS_CA_FILE: daemon.tls.ca,
+        CORE_VM_DOCKER_TLS_CERT_FILE: daemon.tls.cert,
+        CORE_VM_DOCKER_TLS_KEY_FILE: daemon.tls.key
+      })
+}
+
+/** Where requests beside the code under test go. */
+const target = (): https.RequestOptions => {
+  const { tls } = daemon
+  if (remote === undefined || tls === undefined) return { socketPath }
+  const [ca, cert, key] = [tls.ca, tls.cert, tls.key].map((file) => fs.readFileSync(file))
+  return { host: remote.hostname, port: remote.port, ca, cert, key }
+}
 
 interface Answer {
   readonly status: number
@@ -23,7 +54,8 @@ interface Answer {
 export const askDaemon = (method: string, place: string, body?: NodeJS.ReadableStream): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const headers = body === undefined ? {} : { "Content-Type": "application/x-tar" }
-    const asked = http.request({ socketPath, method, path: place, headers }, (response) => {
+    const client = remote === undefined ? http : https
+    const asked = client.request({ ...target(), method, path: place, headers }, (response) => {
       let text = ""
       response.on("data", (bytes: Buffer) => {
         text += bytes.toString()

@@ -11,7 +11,7 @@ import * as docker from "../../../../src/chaincode/runtimes/docker/DockerRuntime
 import { imageName } from "../../../../src/chaincode/runtimes/names.js"
 import * as Metrics from "../../../../src/runtime/Metrics.js"
 import { logsTo } from "../../../logging.js"
-import { askDaemon, containersOf, daemonAnswers, endpoint, makeImage, removeAll } from "../../support/daemon.js"
+import { askDaemon, containersOf, daemon, daemonAnswers, makeImage, removeAll } from "../../support/daemon.js"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 const answers = await daemonAnswers()
@@ -42,7 +42,7 @@ const start = async (further: Partial<docker.DockerRuntimeOptions> = {}) => {
   const layer = docker
     .layer({
       ...PARTS,
-      daemon: { endpoint, tls: undefined },
+      daemon,
       attachStdout: true,
       hostConfig: {
         NetworkMode: "host",
