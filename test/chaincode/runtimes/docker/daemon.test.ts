@@ -101,6 +101,23 @@ describe.skipIf(!answers)("a real daemon", () => {
     expect(lines.filter((line) => line.includes(`container result: ${absent}`))).toHaveLength(3)
   })
 
+  it.skipIf(daemon.tls === undefined)("over TLS trusts its authority alone, and shows itself", async () => {
+    const { endpoint, tls } = daemon
+    if (tls === undefined) return
+    for (const scheme of ["tcp", "https"]) {
+      const place = endpoint.replace(/^https/, scheme)
+      expect(await outcome((await start({ daemon: { endpoint: place, tls } })).healthy)).toBe("succeeded")
+    }
+    const plain = await start({ daemon: { endpoint: endpoint.replace(/^https/, "tcp"), tls: undefined } })
+    expect(await outcome(plain.healthy)).toMatch(
+      /^failed to ping to Docker daemon: API error \(400\): Client sent an HTTP request to an HTTPS server\.\s*$/
+    )
+    const nameless = await start({ daemon: { endpoint, tls: { ...tls, cert: "/none", key: "/none" } } })
+    expect(await outcome(nameless.healthy)).toMatch(/^failed to ping to Docker daemon: .*(certificate|alert)/i)
+    const distrustful = await start({ daemon: { endpoint, tls: { ...tls, ca: "/none" } } })
+    expect(await outcome(distrustful.healthy)).toMatch(/^failed to ping to Docker daemon: .*certificate/)
+  })
+
   it("builds an image once and runs it with environment, limits, labels and the files of TLS", async () => {
     const program = `
       const fs = require("fs")
