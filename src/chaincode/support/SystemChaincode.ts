@@ -118,8 +118,8 @@ export class ChaincodeStub {
     series.received()
     const completed = (good: boolean) => series.completed(good, (this.services.now() - since) / 1000)
     try {
-      if (unreadable !== undefined) throw new Error(`unmarshal failed: ${invalidUtf8(unreadable)}`)
       if (this.context.params.simulator === undefined) throw new Error("no ledger context")
+      if (unreadable !== undefined) throw new Error(`unmarshal failed: ${invalidUtf8(unreadable)}`)
       const { environment } = this.services
       const { context, namespace } = this
       const answer = answerStateRequest(type, { namespace, channelId, payload, context, environment })

@@ -109,7 +109,7 @@ describe("proposals", () => {
           protos.ChaincodeHeaderExtension.encode({ chaincodeId: { name: "sink" } })
         ])
       const cases: ReadonlyArray<readonly [string, Uint8Array, string | RegExp]> = [
-        ["garbage", Uint8Array.of(0xff, 1), /^grpc 13: grpc: failed to unmarshal the received message /],
+        ["garbage", Uint8Array.of(0xff, 1), /^grpc 13: grpc: error unmarshalling request: /],
         ["nothing", new Uint8Array(), /^grpc 2: (failed parsing|invalid|error)/],
         ["wrong signature", forge({ signature: () => user.sign(utf8("else")) }), denied],
         ["no signature", forge({ signature: () => new Uint8Array() }), denied],
