@@ -10,6 +10,7 @@ import { textOf } from "../../runtime/Stage.js"
 import { PackageRefused } from "../errors.js"
 import { compareNames } from "../text.js"
 import { metadataFault } from "./metadata.js"
+import { ownerReader } from "./owners.js"
 import type { ArchiveFile } from "./tarWriter.js"
 import { tarGzOf } from "./tarWriter.js"
 
@@ -51,6 +52,7 @@ const folderFiles = (folder: string, rules: FolderRules): Effect.Effect<Array<Ar
   Effect.gen(function* () {
     const root = folder.replace(/\/$/, "")
     const paths = yield* Effect.tryPromise({ try: () => walk(root), catch: refuse("") })
+    const ownerOf = ownerReader()
     const files: Array<ArchiveFile> = []
     for (const place of paths) {
       if (path.join(root, place).includes(".git")) continue
@@ -65,9 +67,13 @@ const folderFiles = (folder: string, rules: FolderRules): Effect.Effect<Array<Ar
         try: () => fs.readFile(path.join(root, place)),
         catch: refuse("Error writing file to package: ")
       })
+      const owner = yield* Effect.tryPromise({
+        try: () => ownerOf(path.join(root, place)),
+        catch: refuse("Error writing file to package: ")
+      })
       const fault = metadata ? metadataFault(place, content) : undefined
       if (fault !== undefined) return yield* new PackageRefused({ reason: fault })
-      files.push({ name: metadata ? place : `src/${place}`, content })
+      files.push({ name: metadata ? place : `src/${place}`, content, owner })
     }
     if (files.length === 0) return yield* new PackageRefused({ reason: `no source files found in '${root}'` })
     return files

@@ -12,6 +12,7 @@ import { PackageRefused } from "../errors.js"
 import { compareNames } from "../text.js"
 import { refuse, warnHidden } from "./build.js"
 import { metadataFault } from "./metadata.js"
+import { ownerReader } from "./owners.js"
 import type { ArchiveFile } from "./tarWriter.js"
 import { tarGzOf } from "./tarWriter.js"
 
@@ -140,6 +141,7 @@ export const golangPayload = (pkg: string, environment: Environment): Effect.Eff
       try: () => collect(pkg, environment),
       catch: refuse("")
     })
+    const ownerOf = ownerReader()
     const files: Array<ArchiveFile> = []
     for (const source of sources) {
       const name = source.metadata ? path.relative(path.join("src", pkg), source.name) : source.name
@@ -151,9 +153,13 @@ export const golangPayload = (pkg: string, environment: Environment): Effect.Eff
         try: () => fs.readFile(source.place),
         catch: refuse(`Error writing ${name} to tar: `)
       })
+      const owner = yield* Effect.tryPromise({
+        try: () => ownerOf(source.place),
+        catch: refuse(`Error writing ${name} to tar: `)
+      })
       const fault = source.metadata ? metadataFault(name, content) : undefined
       if (fault !== undefined) return yield* new PackageRefused({ reason: fault })
-      files.push({ name, content })
+      files.push({ name, content, owner })
     }
     return tarGzOf(files)
   })

@@ -3,13 +3,22 @@
  * files give the same bytes everywhere. Source: chaincode.md R73; core/container/util/writer.go.
  */
 import { promisify } from "node:util"
-import { gzip, gzipSync } from "node:zlib"
+import { gzip } from "node:zlib"
+import { crc32 } from "../../wire/crc32.js"
+import { goDeflate } from "./deflate.js"
 import { BLOCK } from "./tarHeader.js"
+
+export interface OwnerNames {
+  readonly user: string
+  readonly group: string
+}
 
 export interface ArchiveFile {
   /** Name inside the archive, with slashes. */
   readonly name: string
   readonly content: Uint8Array
+  /** As the system names them; nameless where they are not given. */
+  readonly owner?: OwnerNames
 }
 
 const MODE = 0o100644
@@ -32,13 +41,25 @@ const fields = (name: string): { readonly name: string; readonly prefix: string 
   return { name: name.slice(slash + 1), prefix: name.slice(0, slash) }
 }
 
-const header = (name: string, prefix: string, size: number, type: string, mode: number, owner: number): Buffer => {
+const nobody: OwnerNames = { user: "", group: "" }
+
+const header = (
+  name: string,
+  prefix: string,
+  size: number,
+  type: string,
+  mode: number,
+  owner: number,
+  names: OwnerNames = nobody
+): Buffer => {
   const block = Buffer.alloc(BLOCK)
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0")
   block.write(name, 0, 100, "latin1")
   block.write(`${octal(mode, 7)}\0${octal(owner, 7)}\0${octal(owner, 7)}\0`, 100, "latin1")
   block.write(`${octal(size, 11)}\0${octal(0, 11)}\0        ${type}`, 124, "latin1")
   block.write("ustar\x0000", 257, "latin1")
+  block.write(names.user, 265, 32, "latin1")
+  block.write(names.group, 297, 32, "latin1")
   block.write(`${octal(0, 7)}\0${octal(0, 7)}\0`, 329, "latin1")
   block.write(prefix, 345, 155, "latin1")
   const sum = block.reduce((total, byte) => total + byte, 0)
@@ -60,8 +81,8 @@ const paxHeader = (name: string, owner: number): Array<Buffer> => {
   return [header(shown, "", record.length, "x", 0, owner), record, padding(record.length)]
 }
 
-/** A tar archive of the files in the order given. `owner` is their user and group number. */
-export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
+/** The archive piece by piece, as Go's writer hands it on. */
+const partsOf = (files: ReadonlyArray<ArchiveFile>, owner: number): ReadonlyArray<Uint8Array> => {
   const parts: Array<Uint8Array> = []
   for (const file of files) {
     let place = fields(file.name)
@@ -70,13 +91,35 @@ export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER):
       place = { name: asciiPart(file.name), prefix: "" }
     }
     parts.push(
-      header(place.name, place.prefix, file.content.length, "0", MODE, owner),
+      header(place.name, place.prefix, file.content.length, "0", MODE, owner, file.owner),
       file.content,
       padding(file.content.length)
     )
   }
   parts.push(Buffer.alloc(2 * BLOCK))
-  return Buffer.concat(parts)
+  return parts
+}
+
+/** A tar archive of the files in the order given. `owner` is their user and group number. */
+export const tarOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array =>
+  Buffer.concat(partsOf(files, owner))
+
+/** No time, no name, no system. */
+const GZIP_HEAD = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255)
+
+/** The same, compressed as Go compresses: the hash of these bytes is what peers compare. */
+export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array => {
+  const parts = partsOf(files, owner)
+  const end = Buffer.alloc(8)
+  let size = 0
+  let digest = 0
+  for (const part of parts) {
+    size += part.length
+    digest = crc32(part, digest)
+  }
+  end.writeUInt32LE(digest, 0)
+  end.writeUInt32LE(size >>> 0, 4)
+  return Buffer.concat([GZIP_HEAD, goDeflate(parts), end])
 }
 
 /** The system, which would otherwise differ between machines, is left out of a gzip header; time and name never are in it. */
@@ -85,10 +128,6 @@ const ofNoSystem = (compressed: Uint8Array): Uint8Array => {
   return compressed
 }
 
-/** The same, compressed. */
-export const tarGzOf = (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Uint8Array =>
-  ofNoSystem(gzipSync(tarOf(files, owner)))
-
-/** The same for archives that are large: compressed in another thread. */
+/** For archives that are large and whose bytes nobody compares: compressed in another thread. */
 export const compressedTarOf = async (files: ReadonlyArray<ArchiveFile>, owner: number = OWNER): Promise<Uint8Array> =>
   ofNoSystem(await promisify(gzip)(tarOf(files, owner)))
