@@ -115,6 +115,26 @@ describe("journal", () => {
       yield* third.close
     })
   )
+  it.scopedLive("writes into zeros, which a kill leaves behind the frames and a stop takes away", () =>
+    Effect.gen(function* () {
+      const at = folder()
+      const { close, journal } = yield* open(at, 1)
+      // small ones, and some that the zeros have no room for
+      const sizes = [1, 100, 50_000, 200_000, 10, 70_000, 3]
+      for (const [index, size] of sizes.entries()) yield* journal.append([normal(`${index}${"x".repeat(size)}`)])
+      const killed = folder()
+      fs.cpSync(at, killed, { recursive: true })
+      const ends = (place: string) => fs.readFileSync(path.join(place, walFiles(place)[0] ?? "")).subarray(-1000)
+      expect(ends(killed).equals(Buffer.alloc(1000))).toBe(true)
+      yield* close
+      expect(ends(at).toString().endsWith("6xxx")).toBe(true)
+      for (const place of [killed, at]) {
+        const again = yield* open(place, 1)
+        expect(texts(again.journal.replay).map((text) => text.length - 1)).toEqual(sizes)
+        yield* again.close
+      }
+    })
+  )
   it.scopedLive("survives a file that was created and not yet begun", () =>
     Effect.gen(function* () {
       const at = folder()

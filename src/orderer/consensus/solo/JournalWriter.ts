@@ -1,4 +1,9 @@
-/** Files of solo's journal and their writing: frames one after the other, each synced; full files make room for the next. */
+/**
+ * Files of solo's journal and their writing: frames one after the other, each synced; full files make room for the next.
+ *
+ * A frame goes into bytes that the file has already, as zeros written ahead: a synced write that lets a file grow has the
+ * file system record the new length as well, which costs half as much again. Zeros read as no frame.
+ */
 import { constants, write as writeBytes } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
@@ -28,12 +33,17 @@ export interface JournalFile {
 /** Bytes of envelopes that one frame takes at most, unless a single request has more. */
 export const frameBytes = 4 * 1024 * 1024
 const defaultFileBytes = 64 * 1024 * 1024
+/** Zeros that are written ahead: little for a channel that takes little. */
+const firstReserve = 64 * 1024
+const largestReserve = 2 * 1024 * 1024
 const fileName = (number: number) => `${String(number).padStart(8, "0")}.wal`
 
 /** Writes the frames of one channel's journal, one at a time. */
 export class JournalWriter {
   private handle: fs.FileHandle | undefined
   private offset = 0
+  /** Length of the file: `offset` and zeros from there on. */
+  private reserved = 0
   /** Bytes beyond `offset` may hold part of a failed write: to be cut off before the next. */
   private torn = false
   private buffer = Buffer.allocUnsafe(256 * 1024)
@@ -64,6 +74,7 @@ export class JournalWriter {
       }
       this.handle = handle
       this.offset = head.length
+      this.reserved = head.length
     } catch (error) {
       await handle.close()
       throw error
@@ -76,10 +87,12 @@ export class JournalWriter {
   /** Writes one frame. One call at a time: the next one not before `done`. */
   write(records: ReadonlyArray<JournalRecord>, done: Recorded): void {
     const { handle } = this
-    if (handle !== undefined && !this.torn && !this.isFull()) this.writeFrame(handle, records, done)
+    const size = frameSize(records)
+    if (handle !== undefined && !this.torn && !this.isFull() && this.offset + size <= this.reserved)
+      this.writeFrame(handle, records, size, done)
     else {
-      const begin = (made: fs.FileHandle) => this.writeFrame(made, records, done)
-      this.prepare().then(begin, (cause) => done(this.failed(cause)))
+      const begin = (made: fs.FileHandle) => this.writeFrame(made, records, size, done)
+      this.prepare(size).then(begin, (cause) => done(this.failed(cause)))
     }
   }
 
@@ -91,23 +104,31 @@ export class JournalWriter {
     return new JournalFailed({ op: "write", path: this.options.folder, cause })
   }
 
-  /** The file for the next frame: the next one after a full one, without what a failed write left. */
-  private async prepare(): Promise<fs.FileHandle> {
-    if (this.handle !== undefined && this.isFull()) {
-      const full = this.handle
-      this.handle = undefined
-      await full.close()
-    }
+  /** The file for the next frame: the next one after a full one, without what a failed write left, with room for it. */
+  private async prepare(size: number): Promise<fs.FileHandle> {
+    if (this.handle !== undefined && this.isFull()) await this.close()
     const handle = this.handle ?? (await this.create())
     if (this.torn) {
       await handle.truncate(this.offset)
+      this.reserved = this.offset
       this.torn = false
     }
+    if (this.offset + size > this.reserved) await this.reserve(handle, size)
     return handle
   }
 
-  private writeFrame(handle: fs.FileHandle, records: ReadonlyArray<JournalRecord>, done: Recorded): void {
-    const size = frameSize(records)
+  private async reserve(handle: fs.FileHandle, size: number): Promise<void> {
+    const zeros = Math.max(size, Math.min(largestReserve, Math.max(firstReserve, this.offset)))
+    try {
+      await writeAll(handle, Buffer.alloc(this.offset + zeros - this.reserved), this.reserved)
+    } catch (error) {
+      this.torn = true
+      throw error
+    }
+    this.reserved = this.offset + zeros
+  }
+
+  private writeFrame(handle: fs.FileHandle, records: ReadonlyArray<JournalRecord>, size: number, done: Recorded): void {
     if (this.buffer.length < size) this.buffer = Buffer.allocUnsafe(size)
     const length = encodeFrame(this.frame, records, this.buffer)
     const writeFrom = (from: number): void => {
@@ -152,9 +173,16 @@ export class JournalWriter {
     }
   }
 
+  /** Ends the file where its frames end. */
   async close(): Promise<void> {
-    await this.handle?.close()
+    const { handle } = this
+    if (handle === undefined) return
     this.handle = undefined
+    try {
+      await handle.truncate(this.offset)
+    } finally {
+      await handle.close()
+    }
   }
 }
 
