@@ -21,6 +21,7 @@ import type { Committed, TxPvtData } from "../ledger/index.js"
 import { blockValidation, verifyAhead } from "../policy/index.js"
 import * as Log from "../runtime/Log.js"
 import { textOf } from "../runtime/Stage.js"
+import { annotate } from "../runtime/span.js"
 import { common } from "../wire/index.js"
 import { openEnvelope } from "../wire/protoutil.js"
 import { BlockRefused, CommitStopped } from "./errors.js"
@@ -93,14 +94,18 @@ const none: TxPvtData = new Map()
 const WAITING = 4
 
 /** Whether a block holds a config transaction. */
-export const isConfigBlock = (block: common.Block): boolean =>
-  (block.data?.data ?? []).some((entry) => {
-    try {
-      return openEnvelope(entry)?.channelHeader.type === common.HeaderType.CONFIG
-    } catch {
-      return false
-    }
-  })
+export const isConfigBlock = (block: common.Block): boolean => {
+  for (const entry of block.data?.data ?? []) if (isConfig(entry)) return true
+  return false
+}
+
+const isConfig = (entry: Uint8Array): boolean => {
+  try {
+    return openEnvelope(entry)?.channelHeader.type === common.HeaderType.CONFIG
+  } catch {
+    return false
+  }
+}
 
 /** Whether a failure, or what it comes from, is that of a full disk. */
 const diskIsFull = (reason: unknown): boolean => /ENOSPC|no space left/i.test(textOf(reason))
@@ -217,7 +222,7 @@ export const makeCommitPipeline = <P>(support: CommitSupport<P>): Effect.Effect<
         const committed = yield* Effect.uninterruptible(support.commit(validated, data)).pipe(
           Effect.withSpan("PeerLedger.commit", { captureStackTrace: false })
         )
-        yield* Effect.annotateCurrentSpan("transactions", committed.txs.map(({ txId }) => txId).join(" "))
+        yield* annotate(() => ({ transactions: committed.txs.map(({ txId }) => txId).join(" ") }))
         const written = yield* Clock.currentTimeMillis
         took("commit", gathered, written)
         took("store", started, written)

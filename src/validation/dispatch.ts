@@ -107,7 +107,7 @@ export const dispatch = (
   parts: EndorserTransaction,
   context: DispatchContext
 ): Either.Either<Dispatch, number> => {
-  const { capabilities, mspIds, state, system } = context
+  const { capabilities, system } = context
   const invocation = invocationOf(opened, parts, capabilities)
   if (Either.isLeft(invocation)) return Either.left(invocation.left)
   const { chaincode, sets, version } = invocation.right
@@ -130,24 +130,34 @@ export const dispatch = (
   }
 
   // ---- System chaincodes (rule 6) ----
-  const anyMember = (namespace: string): NamespaceCheck => ({
-    namespace,
-    plugin: "vscc",
-    policy: common.SignaturePolicyEnvelope.encode(signedByAnyMember(mspIds))
-  })
   if (system.isSystem(chaincode)) {
     if (system.isSystemAndNotInvokableExternal(chaincode)) return Either.left(Code.ILLEGAL_WRITESET)
-    return Either.right({ chaincode, sets, checks: [() => Either.right(anyMember(chaincode))] })
+    return Either.right({ chaincode, sets, checks: [() => Either.right(anyMember(chaincode, context))] })
   }
 
   // ---- User chaincodes (rule 5) ----
   if (writesLscc || writesClosedSystem) return Either.left(Code.ILLEGAL_WRITESET)
-  const checks = namespaces.map((namespace) => (): Either.Either<NamespaceCheck, number> => {
-    if (system.isSystem(namespace)) return Either.right(anyMember(namespace))
-    const definition = definitionOf(state, namespace)
-    if (definition === undefined) return Either.left(Code.INVALID_OTHER_REASON)
-    if (namespace === chaincode && definition.version !== version) return Either.left(Code.EXPIRED_CHAINCODE)
-    return Either.right({ namespace, plugin: definition.vscc, policy: definition.policy })
-  })
+  const checks: Array<Dispatch["checks"][number]> = []
+  for (const namespace of namespaces)
+    checks.push(() => checkOf(namespace, namespace === chaincode ? version : undefined, context))
   return Either.right({ chaincode, sets, checks })
+}
+
+const anyMember = (namespace: string, { mspIds }: DispatchContext): NamespaceCheck => ({
+  namespace,
+  plugin: "vscc",
+  policy: common.SignaturePolicyEnvelope.encode(signedByAnyMember(mspIds))
+})
+
+/** The check of a namespace of a user chaincode; `version`: the one endorsed, where it is the chaincode invoked. */
+const checkOf = (
+  namespace: string,
+  version: string | undefined,
+  context: DispatchContext
+): Either.Either<NamespaceCheck, number> => {
+  if (context.system.isSystem(namespace)) return Either.right(anyMember(namespace, context))
+  const definition = definitionOf(context.state, namespace)
+  if (definition === undefined) return Either.left(Code.INVALID_OTHER_REASON)
+  if (version !== undefined && definition.version !== version) return Either.left(Code.EXPIRED_CHAINCODE)
+  return Either.right({ namespace, plugin: definition.vscc, policy: definition.policy })
 }

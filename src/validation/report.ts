@@ -12,7 +12,9 @@ const Code = protos.TxValidationCode
 
 export interface ReportSupport {
   readonly channelId: string
+  /** The MSPs of a channel that the peer has joined; the local MSP for the empty id. */
   readonly deserializerOf: (channelId: string) => IdentityDeserializer | undefined
+  /** Told why of every transaction that is refused here, before the block's codes are given. Must not throw. */
   readonly refused?: (refusal: Refusal) => void
 }
 

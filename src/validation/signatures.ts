@@ -36,7 +36,7 @@ export class BlockSignatures {
   async verdicts(): Promise<Verdicts> {
     this.hand()
     const good = await Promise.all(this.portions)
-    return (job) => good[Math.floor(job / PORTION)]?.[job % PORTION] === 1
+    return (job) => verdictOf(good, job)
   }
 
   private hand(): void {
@@ -44,6 +44,9 @@ export class BlockSignatures {
     this.jobs = []
   }
 }
+
+const verdictOf = (good: ReadonlyArray<Uint8Array>, job: number): boolean =>
+  good[Math.floor(job / PORTION)]?.[job % PORTION] === 1
 
 /** Starts the creator's signature: its number, or false where the creator is no valid member. */
 export const addCreator = (
@@ -60,11 +63,10 @@ export const addCreator = (
 /** The signature set of a transaction: each endorser signs the response payload followed by itself. */
 export const endorsementSet = (parts: EndorserTransaction): ReadonlyArray<SignedData> => {
   const { endorsements, proposalResponsePayload } = parts.endorsedAction
-  return endorsements.map(({ endorser, signature }) => ({
-    data: concatBytes(proposalResponsePayload, endorser),
-    identity: endorser,
-    signature
-  }))
+  const set: Array<SignedData> = []
+  for (const { endorser, signature } of endorsements)
+    set.push({ data: concatBytes(proposalResponsePayload, endorser), identity: endorser, signature })
+  return set
 }
 
 /** An endorser's signature that is being verified. */
@@ -90,7 +92,7 @@ export const addEndorsements = (
     if (Either.isLeft(known)) continue
     const identity = known.right
     if (seen === undefined) {
-      if (started.some((other) => sameIdentity(other.identity, identity))) continue
+      if (startedBy(started, identity) !== undefined) continue
     } else {
       const name = identity.mspId + identity.id
       if (seen.has(name)) continue
@@ -106,14 +108,16 @@ export const verifyFrom = (started: ReadonlyArray<StartedEndorsement>, verdicts:
   const byName =
     started.length > MANY ? new Map(started.map((one) => [one.identity.mspId + one.identity.id, one])) : undefined
   return (identity, data, signature) => {
-    const found =
-      byName === undefined
-        ? started.find((other) => sameIdentity(other.identity, identity))
-        : byName.get(identity.mspId + identity.id)
+    const found = byName === undefined ? startedBy(started, identity) : byName.get(identity.mspId + identity.id)
     return found !== undefined && same(found.signed.data, data) && same(found.signed.signature, signature)
       ? verdicts(found.job)
       : identity.verify(data, signature)
   }
+}
+
+const startedBy = (started: ReadonlyArray<StartedEndorsement>, identity: Identity): StartedEndorsement | undefined => {
+  for (const one of started) if (sameIdentity(one.identity, identity)) return one
+  return undefined
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => a === b || equalBytes(a, b)

@@ -57,13 +57,14 @@ const encodeEntry = (place: Place, block: ParsedBlock, codes: Uint8Array): Uint8
   entry.writeBigUInt64BE(BigInt(place.offset), 4)
   entry.writeUInt32BE(place.length, 12)
   entry.writeUInt32BE(places.length, 16)
-  places.forEach(({ offset, length }, i) => {
-    const at = entryHead + i * txSize
+  let at = entryHead
+  for (const [i, { length, offset }] of places.entries()) {
     entry.writeUInt32BE(offset, at)
     entry.writeUInt32BE(length, at + 4)
     entry.writeUInt32BE(crc32(block.envelopes[i] ?? Buffer.alloc(0)), at + 8)
     entry[at + 12] = codes[i] ?? 0
-  })
+    at += txSize
+  }
   return entry
 }
 
@@ -84,6 +85,11 @@ const decodeEntry = (bytes: Uint8Array): BlockEntry => {
       }
     }
   }
+}
+
+const decodePosition = (bytes: Uint8Array): TxPosition => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 12)
+  return { block: view.getBigUint64(0), tx: view.getUint32(8) }
 }
 
 export class BlockIndex {
@@ -126,10 +132,7 @@ export class BlockIndex {
   }
 
   txPosition(txId: string): TxPosition | undefined {
-    const bytes = this.environment.get(this.txIds, Buffer.from(txId))
-    if (bytes === undefined) return undefined
-    const position = Buffer.from(bytes)
-    return { block: position.readBigUInt64BE(0), tx: position.readUInt32BE(8) }
+    return this.environment.read(this.txIds, txId, decodePosition)
   }
 
   /**
@@ -150,17 +153,16 @@ export class BlockIndex {
     batch.put(this.blocks, number, encodeEntry(place, block, codes))
     if (this.options.byHash) batch.put(this.hashes, block.hash, number)
     if (this.options.byTxId) {
-      block.envelopes.forEach((envelope, tx) => {
+      for (const [tx, envelope] of block.envelopes.entries()) {
         const txId = txIds?.[tx] ?? txIdOf(envelope)
-        if (seen.has(txId)) return
+        if (seen.has(txId)) continue
         seen.add(txId)
-        const key = Buffer.from(txId)
-        if (this.environment.get(this.txIds, key) !== undefined) return
+        if (this.txPosition(txId) !== undefined) continue
         const position = Buffer.allocUnsafe(12)
         position.writeBigUInt64BE(block.number, 0)
         position.writeUInt32BE(tx, 8)
-        batch.put(this.txIds, key, position)
-      })
+        batch.put(this.txIds, Buffer.from(txId), position)
+      }
     }
     batch.put(this.meta, heightKey, numberKey(block.number + 1n))
     batch.put(this.meta, lastHashKey, block.hash)
@@ -172,12 +174,12 @@ export class BlockIndex {
     batch.delete(this.blocks, numberKey(block.number))
     if (this.options.byHash) batch.delete(this.hashes, block.hash)
     if (this.options.byTxId) {
-      block.envelopes.forEach((envelope, tx) => {
+      for (const [tx, envelope] of block.envelopes.entries()) {
         const txId = txIdOf(envelope)
         const position = this.txPosition(txId)
         if (position !== undefined && position.block === block.number && position.tx === tx)
           batch.delete(this.txIds, Buffer.from(txId))
-      })
+      }
     }
     batch.put(this.meta, heightKey, numberKey(block.number))
     if (before === undefined) {

@@ -43,12 +43,15 @@ export const parseBlock = (bytes: Uint8Array): ParsedBlock => {
 }
 
 /** Places of the envelopes within the block's bytes. */
-export const placesOf = (block: ParsedBlock): Array<EnvelopePlace> =>
-  block.envelopes.map((envelope) => ({
+export const placesOf = (block: ParsedBlock): Array<EnvelopePlace> => {
+  const places: Array<EnvelopePlace> = []
+  for (const envelope of block.envelopes) {
     // an empty envelope need not be a view of the block
-    offset: envelope.length === 0 ? 0 : envelope.byteOffset - block.bytes.byteOffset,
-    length: envelope.length
-  }))
+    const offset = envelope.length === 0 ? 0 : envelope.byteOffset - block.bytes.byteOffset
+    places.push({ offset, length: envelope.length })
+  }
+  return places
+}
 
 /**
  * The id under which a transaction is indexed: the channel header's, else the one computed from the signature header

@@ -74,45 +74,11 @@ export class HistoryDb {
     block: bigint,
     sets: ReadonlyMap<number, ReadonlyArray<NamespaceSet>>
   ): Trails & { readonly rest: () => void } {
-    const written = new Map<string, Map<string, Array<Position>>>()
-    for (const [tx, ofTx] of sets)
-      for (const { namespace, public: set } of ofTx) {
-        if (set.writes.length === 0) continue
-        const keys = written.get(namespace) ?? new Map<string, Array<Position>>()
-        written.set(namespace, keys)
-        for (const { key } of set.writes) {
-          const positions = keys.get(key)
-          if (positions === undefined) keys.set(key, [{ block, tx }])
-          else if (positions[positions.length - 1]?.tx !== tx) positions.push({ block, tx })
-        }
-      }
-    const take = (namespace: string, key: string): ReadonlyArray<Position> => {
-      const keys = written.get(namespace)
-      const positions = keys?.get(key)
-      if (positions === undefined) return []
-      keys?.delete(key)
-      return positions
-    }
-    const enterAll = (namespace: string, key: string, positions: ReadonlyArray<Position>) => {
-      for (const position of positions) this.enter(batch, namespace, key, position)
-    }
-    return {
-      next: (namespace, key, trail, stays) => {
-        const added = take(namespace, key)
-        if (stays && added.length === 0) return trail
-        const positions = trail === undefined ? added : [...decodeTrail(trail), ...added]
-        if (stays && positions.length <= trailLength) return encodeTrail(positions)
-        enterAll(namespace, key, positions)
-        return undefined
-      },
-      rest: () => {
-        for (const [namespace, keys] of written)
-          for (const [key, positions] of keys) enterAll(namespace, key, positions)
-      }
-    }
+    return new BlockTrails(this, batch, block, sets)
   }
 
-  private enter(batch: Batch, namespace: string, key: string, { block, tx }: Position): void {
+  /** Adds one position of a key to the table. */
+  enter(batch: Batch, namespace: string, key: string, { block, tx }: Position): void {
     const entry = prefixOf(namespace, key, 12)
     entry.writeBigUInt64BE(block, entry.length - 12)
     entry.writeUInt32BE(tx, entry.length - 4)
@@ -176,6 +142,56 @@ export class HistoryDb {
       },
       close
     }
+  }
+}
+
+/** The positions that one block adds to its keys. */
+class BlockTrails implements Trails {
+  private readonly written = new Map<string, Map<string, Array<Position>>>()
+
+  constructor(
+    private readonly table: HistoryDb,
+    private readonly batch: Batch,
+    block: bigint,
+    sets: ReadonlyMap<number, ReadonlyArray<NamespaceSet>>
+  ) {
+    for (const [tx, ofTx] of sets)
+      for (const { namespace, public: set } of ofTx) {
+        if (set.writes.length === 0) continue
+        const keys = this.written.get(namespace) ?? new Map<string, Array<Position>>()
+        this.written.set(namespace, keys)
+        for (const { key } of set.writes) {
+          const positions = keys.get(key)
+          if (positions === undefined) keys.set(key, [{ block, tx }])
+          else if (positions[positions.length - 1]?.tx !== tx) positions.push({ block, tx })
+        }
+      }
+  }
+
+  next(namespace: string, key: string, trail: Uint8Array | undefined, stays: boolean): Uint8Array | undefined {
+    const added = this.take(namespace, key)
+    if (stays && added.length === 0) return trail
+    const positions = trail === undefined ? added : [...decodeTrail(trail), ...added]
+    if (stays && positions.length <= trailLength) return encodeTrail(positions)
+    this.enterAll(namespace, key, positions)
+    return undefined
+  }
+
+  rest(): void {
+    for (const [namespace, keys] of this.written)
+      for (const [key, positions] of keys) this.enterAll(namespace, key, positions)
+  }
+
+  private take(namespace: string, key: string): ReadonlyArray<Position> {
+    const keys = this.written.get(namespace)
+    const positions = keys?.get(key)
+    if (positions === undefined) return []
+    keys?.delete(key)
+    return positions
+  }
+
+  private enterAll(namespace: string, key: string, positions: ReadonlyArray<Position>): void {
+    for (const position of positions) this.table.enter(this.batch, namespace, key, position)
   }
 }
 

@@ -316,20 +316,7 @@ export class Environment {
    */
   commit(batch: Batch): void {
     try {
-      this.root.transactionSync(() => {
-        for (const [table, key, value] of this.pending.newest())
-          if (value === undefined) remove(table.store, key)
-          else put(table.store, key, value)
-        for (let i = 0; i < batch.tables.length; i++) {
-          const table = batch.tables[i]
-          if (table === undefined) continue
-          const key = batch.keys[i]
-          const value = batch.values[i]
-          if (key === undefined) table.store.clearSync()
-          else if (value === undefined) remove(table.store, key)
-          else put(table.store, key, value)
-        }
-      })
+      this.root.transactionSync(() => writeAll(this.pending, batch))
     } catch (cause) {
       throw new LmdbCommitFailed({ path: this.path, cause: withReason(cause, this.path) })
     }
@@ -354,6 +341,22 @@ const withReason = (cause: unknown, dir: string): unknown => {
     return bavail * bsize < 2 ** 20 ? new Error("no space left on the device", { cause }) : cause
   } catch {
     return cause
+  }
+}
+
+/** Inside a write transaction. */
+const writeAll = (pending: Pending, batch: Batch): void => {
+  for (const [table, key, value] of pending.newest())
+    if (value === undefined) remove(table.store, key)
+    else put(table.store, key, value)
+  for (let i = 0; i < batch.tables.length; i++) {
+    const table = batch.tables[i]
+    if (table === undefined) continue
+    const key = batch.keys[i]
+    const value = batch.values[i]
+    if (key === undefined) table.store.clearSync()
+    else if (value === undefined) remove(table.store, key)
+    else put(table.store, key, value)
   }
 }
 

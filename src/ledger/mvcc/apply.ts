@@ -45,24 +45,40 @@ class Operations {
   }
 }
 
+/** What a key holds after the block so far; `collection` undefined: a public key, else the hash of a private one. */
+const latest = (
+  updates: Updates,
+  state: CommittedState,
+  namespace: string,
+  collection: string | undefined,
+  key: string
+): VersionedValue | undefined =>
+  updates.get(key) ??
+  (collection === undefined
+    ? state.get(namespace, key)
+    : state.getHashed(namespace, collection, Buffer.from(key, "latin1")))
+
 /** Rule 56, for the keys of one namespace or collection. */
 const merge = (
   operations: Operations,
   updates: Updates,
-  committed: (key: string) => VersionedValue | undefined,
+  state: CommittedState,
+  namespace: string,
+  collection: string | undefined,
   version: Version
 ): void => {
-  const latest = (key: string) => updates.get(key) ?? committed(key)
   for (const [key, { flag, metadata, value }] of operations.byKey) {
     const deletes = (flag & DELETE) === DELETE
     const upserts = (flag & UPSERT) === UPSERT
     const metadataToo = (flag & (METADATA_UPDATE | METADATA_DELETE)) !== 0
     if (deletes) updates.set(key, { value: undefined, metadata: undefined, version })
     else if (upserts && metadataToo) updates.set(key, { value, metadata, version })
-    else if ((flag | UPSERT) === UPSERT) updates.set(key, { value, metadata: latest(key)?.metadata, version })
-    else {
+    else if ((flag | UPSERT) === UPSERT) {
+      const { metadata: kept } = latest(updates, state, namespace, collection, key) ?? {}
+      updates.set(key, { value, metadata: kept, version })
+    } else {
       // metadata alone: on a key that is not there, or was deleted in this block, nothing happens (trap 9)
-      const held = latest(key)?.value
+      const held = latest(updates, state, namespace, collection, key)?.value
       if (held !== undefined) updates.set(key, { value: held, metadata, version })
     }
   }
@@ -80,7 +96,7 @@ export const applyWrites = (
       const operations = new Operations()
       for (const write of set.writes) operations.write(write.key, isDelete(write) ? undefined : write.value)
       for (const write of set.metadataWrites) operations.metadata(write.key, write.entries)
-      merge(operations, batch.publicOf(namespace), (key) => state.get(namespace, key), version)
+      merge(operations, batch.publicOf(namespace), state, namespace, undefined, version)
     }
     // a hand-made transaction may name a collection twice: its writes are one set all the same
     const byCollection = new Map<string, Operations>()
@@ -93,12 +109,7 @@ export const applyWrites = (
       for (const write of hashed.metadataWrites) operations.metadata(hashId(write.keyHash), write.entries)
     }
     for (const [collection, operations] of byCollection)
-      merge(
-        operations,
-        batch.hashedOf(namespace, collection),
-        (id) => state.getHashed(namespace, collection, Buffer.from(id, "latin1")),
-        version
-      )
+      merge(operations, batch.hashedOf(namespace, collection), state, namespace, collection, version)
   }
 }
 

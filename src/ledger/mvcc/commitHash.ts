@@ -5,8 +5,10 @@
 import { privacyenabledstate } from "../../wire/index.js"
 import { compareUtf8, sha256, utf8 } from "../../wire/protoutil.js"
 import type { Version } from "../rwset/index.js"
-import type { UpdateBatch, VersionedValue } from "./UpdateBatch.js"
+import type { UpdateBatch, Updates, VersionedValue } from "./UpdateBatch.js"
 import { hashOfId } from "./UpdateBatch.js"
+
+const nothing = new Uint8Array(0)
 
 /** A number in its shortest big-endian form behind its length: order-preserving varint, `opv` of the sheet. */
 export const orderedVarint = (value: bigint): Uint8Array => {
@@ -18,62 +20,55 @@ export const orderedVarint = (value: bigint): Uint8Array => {
 export const versionBytes = (version: Version): Uint8Array =>
   Buffer.concat([orderedVarint(version.blockNum), orderedVarint(version.txNum)])
 
-/** All writes of a transaction share one version. */
-const versionCache = (): ((version: Version) => Uint8Array) => {
-  const known = new Map<Version, Uint8Array>()
-  return (version) => {
-    const found = known.get(version) ?? versionBytes(version)
-    known.set(version, found)
-    return found
+/** A batch's writes in the form and the order in which they are hashed. */
+class Writes {
+  readonly list: Array<privacyenabledstate.KVWriteProto> = []
+  /** All writes of a transaction share one version. */
+  private readonly versions = new Map<Version, Uint8Array>()
+
+  /** The writes of a namespace; only the first carries its name, and the first of a collection the collection's. */
+  add(namespace: string, updates: Updates | undefined, collections: ReadonlyMap<string, Updates> | undefined): void {
+    const begin = this.list.length
+    if (updates !== undefined)
+      for (const key of updates.keys()) this.write(begin, namespace, "", utf8(key), updates.get(key))
+    if (collections === undefined) return
+    for (const collection of [...collections.keys()].sort(compareUtf8)) {
+      const hashes = collections.get(collection)
+      const first = this.list.length
+      for (const id of hashes?.keys() ?? [])
+        this.write(begin, namespace, this.list.length === first ? collection : "", hashOfId(id), hashes?.get(id))
+    }
   }
-}
 
-type Entry = Pick<privacyenabledstate.KVWriteProto, "namespace" | "collection" | "key"> & {
-  readonly value: VersionedValue
-}
+  private write(begin: number, namespace: string, collection: string, key: Uint8Array, held?: VersionedValue): void {
+    if (held === undefined) return
+    this.list.push({
+      namespace: this.list.length === begin ? namespace : "",
+      collection,
+      key,
+      isDelete: held.value === undefined,
+      value: held.value ?? nothing,
+      versionBytes: this.bytesOf(held.version)
+    })
+  }
 
-function* entriesOf(batch: UpdateBatch): Generator<Entry> {
-  const namespaces = [...new Set([...batch.public.keys(), ...batch.hashed.keys()])].sort(compareUtf8)
-  for (const namespace of namespaces) {
-    if (namespace === "") continue
-    let named = ""
-    const name = (): string => {
-      const first = named === "" ? namespace : ""
-      named = namespace
-      return first
+  private bytesOf(version: Version): Uint8Array {
+    let bytes = this.versions.get(version)
+    if (bytes === undefined) {
+      bytes = versionBytes(version)
+      this.versions.set(version, bytes)
     }
-    const updates = batch.public.get(namespace)
-    for (const key of updates?.keys() ?? []) {
-      const value = updates?.get(key)
-      if (value !== undefined) yield { namespace: name(), collection: "", key: utf8(key), value }
-    }
-    const collections = batch.hashed.get(namespace)
-    for (const collection of [...(collections?.keys() ?? [])].sort(compareUtf8)) {
-      const hashes = collections?.get(collection)
-      let first = collection
-      for (const id of hashes?.keys() ?? []) {
-        const value = hashes?.get(id)
-        if (value === undefined) continue
-        yield { namespace: name(), collection: first, key: hashOfId(id), value }
-        first = ""
-      }
-    }
+    return bytes
   }
 }
 
 /** The updates as the hash sees them; empty when there are none. Purges must not be in the batch yet (rule 65). */
 export const updateBytes = (batch: UpdateBatch): Uint8Array => {
-  const versions = versionCache()
-  return privacyenabledstate.KVWritesBatchProto.encode({
-    kvwrites: [...entriesOf(batch)].map(({ collection, key, namespace, value: { value, version } }) => ({
-      namespace,
-      collection,
-      key,
-      isDelete: value === undefined,
-      value,
-      versionBytes: versions(version)
-    }))
-  })
+  const writes = new Writes()
+  const namespaces = [...new Set([...batch.public.keys(), ...batch.hashed.keys()])].sort(compareUtf8)
+  for (const namespace of namespaces)
+    if (namespace !== "") writes.add(namespace, batch.public.get(namespace), batch.hashed.get(namespace))
+  return privacyenabledstate.KVWritesBatchProto.encode({ kvwrites: writes.list })
 }
 
 const varint = (value: number): Uint8Array => {

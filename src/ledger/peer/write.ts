@@ -48,7 +48,8 @@ export const batchOf = (
   }
   if (parts.history) storage.history.putSavepoint(batch, block.number)
   if (parts.place !== undefined) {
-    const txIds = prepared.txs.map(({ txId }) => txId)
+    const txIds: Array<string> = []
+    for (const { txId } of prepared.txs) txIds.push(txId)
     storage.engine.index.put(batch, parts.place, block, prepared.codes, txIds)
   }
   return { batch, deployments }

@@ -56,6 +56,13 @@ const privatePrefix = (namespace: string, collection: string): string => `${name
 const hashedKey = (namespace: string, collection: string, keyHash: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.from(privatePrefix(namespace, collection)), keyHash])
 
+/** Where a key stands in its table. */
+const placeOf = ({ collection, kind, namespace }: Omit<StateKey, "key">, key: string): Uint8Array => {
+  if (kind === "public") return publicKey(namespace, key)
+  if (kind === "hashed") return hashedKey(namespace, collection, hashOfId(key))
+  return Buffer.from(privatePrefix(namespace, collection) + key)
+}
+
 export class StateDb {
   private readonly public: Table
   private readonly hashed: Table
@@ -114,44 +121,14 @@ export class StateDb {
     trails: Trails | undefined = undefined
   ): void {
     const touched: Array<StateKey> | undefined = this.couch ? [] : undefined
-    const apply = (
-      table: Table,
-      values: Updates,
-      place: (key: string) => Uint8Array,
-      space: Omit<StateKey, "key">
-    ): void => {
-      for (const key of values.keys()) {
-        const update = values.get(key)
-        if (update === undefined) continue
-        touched?.push({ ...space, key })
-        const trail =
-          trails !== undefined && table === this.public
-            ? trails.next(space.namespace, key, this.trail(space.namespace, key), update.value !== undefined)
-            : undefined
-        if (update.value === undefined) batch.delete(table, place(key))
-        else {
-          const value = this.couch ? normalised(update.value) : update.value
-          const record = encodeValue(value, update.metadata, update.version)
-          batch.put(table, place(key), trail === undefined ? record : withTrail(trail, record))
-        }
-      }
-    }
     for (const [namespace, values] of updates.public)
-      apply(this.public, values, (key) => publicKey(namespace, key), { kind: "public", namespace, collection: "" })
+      this.apply(batch, this.public, values, { kind: "public", namespace, collection: "" }, trails, touched)
     for (const [namespace, collections] of updates.hashed)
       for (const [collection, values] of collections)
-        apply(this.hashed, values, (id) => hashedKey(namespace, collection, hashOfId(id)), {
-          kind: "hashed",
-          namespace,
-          collection
-        })
+        this.apply(batch, this.hashed, values, { kind: "hashed", namespace, collection }, undefined, touched)
     for (const [namespace, collections] of updates.private)
       for (const [collection, values] of collections)
-        apply(this.private, values, (key) => Buffer.from(privatePrefix(namespace, collection) + key), {
-          kind: "private",
-          namespace,
-          collection
-        })
+        this.apply(batch, this.private, values, { kind: "private", namespace, collection }, undefined, touched)
     if (savepoint !== undefined) {
       const bytes = Buffer.allocUnsafe(12)
       bytes.writeBigUInt64BE(savepoint)
@@ -159,6 +136,30 @@ export class StateDb {
       batch.put(this.meta, savepointKey, bytes)
     }
     if (touched !== undefined) this.log.append(batch, savepoint, touched)
+  }
+
+  /** Adds the updates of one namespace or collection. */
+  private apply(
+    batch: Batch,
+    table: Table,
+    values: Updates,
+    space: Omit<StateKey, "key">,
+    trails: Trails | undefined,
+    touched: Array<StateKey> | undefined
+  ): void {
+    for (const key of values.keys()) {
+      const update = values.get(key)
+      if (update === undefined) continue
+      touched?.push({ ...space, key })
+      const trail = trails?.next(space.namespace, key, this.trail(space.namespace, key), update.value !== undefined)
+      const place = placeOf(space, key)
+      if (update.value === undefined) batch.delete(table, place)
+      else {
+        const value = this.couch ? normalised(update.value) : update.value
+        const record = encodeValue(value, update.metadata, update.version)
+        batch.put(table, place, trail === undefined ? record : withTrail(trail, record))
+      }
+    }
   }
 
   private trail(namespace: string, key: string): Uint8Array | undefined {

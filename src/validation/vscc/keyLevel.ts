@@ -54,79 +54,113 @@ export const chaincodePolicyOnly = (input: PluginInput): PluginFailure | undefin
 }
 
 /** Rules 3 to 5. */
-export const keyLevelPolicies = (input: PluginInput): PluginFailure | undefined => {
-  const { block, namespace, position } = input
-  let chaincodePolicyChecked = false
-  let somePolicyChecked = false
+export const keyLevelPolicies = (input: PluginInput): PluginFailure | undefined => new KeyLevel(input).failure()
 
-  const chaincodePolicy = (): PluginFailure | undefined => {
-    const failure = input.evaluate(input.policy, input.endorsements)
+/** The policies of one namespace of one transaction: each key's own, else the chaincode's, which is asked once. */
+class KeyLevel {
+  private chaincodePolicyChecked = false
+  private somePolicyChecked = false
+
+  constructor(private readonly input: PluginInput) {}
+
+  failure(): PluginFailure | undefined {
+    const { namespace, sets } = this.input
+    for (const set of sets) {
+      if (set.namespace !== namespace) continue
+      const failure = this.ofSet(set)
+      if (failure !== undefined) return failure
+    }
+    return this.somePolicyChecked ? undefined : this.chaincodePolicy()
+  }
+
+  private ofSet(set: NamespaceSet): PluginFailure | undefined {
+    for (const { key } of set.public.writes) {
+      const failure = this.publicKey(key)
+      if (failure !== undefined) return failure
+    }
+    for (const { key } of set.public.metadataWrites) {
+      const failure = this.publicKey(key)
+      if (failure !== undefined) return failure
+    }
+    for (const { collection, hashed } of set.collections)
+      for (const { keyHash } of hashed.hashedWrites) {
+        const failure = this.hashedKey(collection, keyHash)
+        if (failure !== undefined) return failure
+      }
+    for (const { collection, hashed } of set.collections)
+      for (const { keyHash } of hashed.metadataWrites) {
+        const failure = this.hashedKey(collection, keyHash)
+        if (failure !== undefined) return failure
+      }
+    return undefined
+  }
+
+  private chaincodePolicy(): PluginFailure | undefined {
+    const { block, endorsements, namespace, policy, position } = this.input
+    const failure = this.input.evaluate(policy, endorsements)
     if (failure !== undefined)
       return new PolicyFailure({
         reason: `validation of endorsement policy for chaincode ${namespace} in tx ${block}:${position} failed: ${failure.message}`,
-        refused: { policy: input.policy, set: input.endorsements }
+        refused: { policy, set: endorsements }
       })
-    chaincodePolicyChecked = true
-    somePolicyChecked = true
+    this.chaincodePolicyChecked = true
+    this.somePolicyChecked = true
     return undefined
   }
 
-  const key = (
-    collection: string,
-    mark: string,
-    shown: string,
-    metadata: () => ReadonlyMap<string, Uint8Array> | undefined
-  ): PluginFailure | undefined => {
-    if (input.parameterUpdated(collection, mark))
-      return new PolicyFailure({
-        reason: `validation parameters for key [${shown}] in namespace [${namespace}${collection === "" ? "" : `:${collection}`}] have been changed in block ${block} before transaction ${position}`
-      })
-    let parameter: Uint8Array | undefined
+  private publicKey(key: string): PluginFailure | undefined {
+    const { namespace, state } = this.input
+    if (this.input.parameterUpdated("", publicKey(key))) return this.changed("", key)
+    let metadata: ReadonlyMap<string, Uint8Array> | undefined
     try {
-      parameter = metadata()?.get(VALIDATION_PARAMETER)
+      metadata = state.getStateMetadata(namespace, key)
     } catch (cause) {
-      return new ExecutionFailure({
-        reason: `could not retrieve metadata for ${namespace}:${collection === "" ? "" : `${collection}:`}${shown}`,
-        cause
-      })
+      return this.unreadable("", key, cause)
     }
-    if (parameter === undefined || parameter.length === 0) return chaincodePolicyChecked ? undefined : chaincodePolicy()
-    const failure = input.evaluate(parameter, input.endorsements)
+    return this.parameter("", key, metadata)
+  }
+
+  private hashedKey(collection: string, keyHash: Uint8Array): PluginFailure | undefined {
+    const { namespace, state } = this.input
+    if (this.input.parameterUpdated(collection, hashedKey(keyHash))) return this.changed(collection, toHex(keyHash))
+    let metadata: ReadonlyMap<string, Uint8Array> | undefined
+    try {
+      metadata = state.getPrivateDataMetadataByHash(namespace, collection, keyHash)
+    } catch (cause) {
+      return this.unreadable(collection, toHex(keyHash), cause)
+    }
+    return this.parameter(collection, toHex(keyHash), metadata)
+  }
+
+  private changed(collection: string, shown: string): PluginFailure {
+    const { block, namespace, position } = this.input
+    return new PolicyFailure({
+      reason: `validation parameters for key [${shown}] in namespace [${namespace}${collection === "" ? "" : `:${collection}`}] have been changed in block ${block} before transaction ${position}`
+    })
+  }
+
+  private unreadable(collection: string, shown: string, cause: unknown): PluginFailure {
+    const where = `${this.input.namespace}:${collection === "" ? "" : `${collection}:`}${shown}`
+    return new ExecutionFailure({ reason: `could not retrieve metadata for ${where}`, cause })
+  }
+
+  /** A key's own policy, or the chaincode's where it has none. */
+  private parameter(
+    collection: string,
+    shown: string,
+    metadata: ReadonlyMap<string, Uint8Array> | undefined
+  ): PluginFailure | undefined {
+    const parameter = metadata?.get(VALIDATION_PARAMETER)
+    if (parameter === undefined || parameter.length === 0)
+      return this.chaincodePolicyChecked ? undefined : this.chaincodePolicy()
+    const { block, endorsements, namespace, position } = this.input
+    const failure = this.input.evaluate(parameter, endorsements)
     if (failure !== undefined)
       return new PolicyFailure({
         reason: `validation of key ${shown} (coll'${collection}':ns'${namespace}') in tx ${block}:${position} failed: ${failure.message}`,
-        refused: { policy: parameter, set: input.endorsements, collection, key: shown }
+        refused: { policy: parameter, set: endorsements, collection, key: shown }
       })
-    somePolicyChecked = true
+    this.somePolicyChecked = true
     return undefined
   }
-  const publicEntry = (name: string) =>
-    key("", publicKey(name), name, () => input.state.getStateMetadata(namespace, name))
-  const hashedEntry = (collection: string, hash: Uint8Array) =>
-    key(collection, hashedKey(hash), toHex(hash), () =>
-      input.state.getPrivateDataMetadataByHash(namespace, collection, hash)
-    )
-
-  for (const set of input.sets) {
-    if (set.namespace !== namespace) continue
-    for (const write of set.public.writes) {
-      const failure = publicEntry(write.key)
-      if (failure !== undefined) return failure
-    }
-    for (const write of set.public.metadataWrites) {
-      const failure = publicEntry(write.key)
-      if (failure !== undefined) return failure
-    }
-    for (const { collection, hashed } of set.collections)
-      for (const write of hashed.hashedWrites) {
-        const failure = hashedEntry(collection, write.keyHash)
-        if (failure !== undefined) return failure
-      }
-    for (const { collection, hashed } of set.collections)
-      for (const write of hashed.metadataWrites) {
-        const failure = hashedEntry(collection, write.keyHash)
-        if (failure !== undefined) return failure
-      }
-  }
-  return somePolicyChecked ? undefined : chaincodePolicy()
 }
