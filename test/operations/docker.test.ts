@@ -1,4 +1,4 @@
-/** The container files' text: nothing builds them here, so what can be wrong without building is looked at. */
+/** The container files' text: what can be wrong is looked at without building, which takes images from outside. */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Either from "effect/Either"
