@@ -113,7 +113,10 @@ export const connect = (
 ): Effect.Effect<Channel, ConnectFailed | TlsMaterialInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const target = splitAddress(address)
-    if (Either.isLeft(target)) return yield* new ConnectFailed({ address, reason: target.left, timedOut: false })
+    if (Either.isLeft(target)) {
+      const reason = `error while dialing: dial tcp: ${target.left}`
+      return yield* new ConnectFailed({ address, reason, timedOut: false })
+    }
     const { host, port } = target.right
 
     // ---- The channel ----

@@ -26,6 +26,8 @@ const certificateFault = (code: string): string | undefined => {
   }
 }
 
+const NO_TLS = "tls: first record does not look like a TLS handshake"
+
 interface Failure {
   readonly code?: string
   readonly message: string
@@ -35,6 +37,7 @@ interface Failure {
 export const clientReason = ({ code = "", message }: Failure): string => {
   const fault = certificateFault(code)
   if (fault !== undefined) return fault
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") return NO_TLS
   const name = alert.exec(code)?.[1]
   if (name === undefined) return oneLine(message)
   return `remote error: tls: ${alertNames[name] ?? name.toLowerCase().replaceAll("_", " ")}`
@@ -42,11 +45,11 @@ export const clientReason = ({ code = "", message }: Failure): string => {
 
 const serverFaults: Readonly<Record<string, string>> = {
   ECONNRESET: "EOF",
-  ERR_SSL_HTTP_REQUEST: "tls: first record does not look like a TLS handshake",
+  ERR_SSL_HTTP_REQUEST: NO_TLS,
   ERR_SSL_NO_SHARED_CIPHER: "tls: no cipher suite supported by both client and server",
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "tls: client didn't provide a certificate",
   ERR_SSL_UNSUPPORTED_PROTOCOL: "tls: client offered only unsupported versions",
-  ERR_SSL_WRONG_VERSION_NUMBER: "tls: first record does not look like a TLS handshake"
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS
 }
 
 /** As a server tells it. In: Node's error, and what it found wrong with the client's certificate, if that is it. */

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { decodePemAll, sha256 } from "../../crypto/index.js"
+import * as Log from "../../runtime/Log.js"
 import { type Channel, type ConnectOptions, connect } from "../../transport/index.js"
 import { readBytes } from "./CliIo.js"
 import { type CommandFailed, failed, failing } from "./errors.js"
@@ -126,10 +127,23 @@ export const ordererAt = (session: Session, address: string): Effect.Effect<Targ
   }).pipe(failing("failed to load config for OrdererClient: "))
 }
 
-/** Connects; `as` is the client's name in the text of a failure (`endorser`, `deliver`, `admin`, `orderer`). */
-export const connectTo = (node: Target, as: string): Effect.Effect<Channel, CommandFailed, Scope.Scope> =>
-  Effect.mapError(connect(node.address, node.options), (error) =>
-    error._tag === "ConnectFailed"
-      ? failed(`${as} client failed to connect to ${node.address}: ${error.message}`)
-      : failed(`failed to create ${node.client} from config: ${error.message}`)
-  )
+const tlsLog = Log.module("comm.tls", "ClientHandshake")
+const HANDSHAKE = "authentication handshake failed: "
+
+/**
+ * Connects; `as` is the client's name in the text of a failure (`endorser`, `deliver`, `admin`, `orderer`). The reference
+ * tries a handshake again until the time is up, and says then only that it is: the cause stands in its log. Here it is
+ * tried once.
+ */
+export const connectTo = (node: Target, as: string): Effect.Effect<Channel, CommandFailed, Scope.Scope> => {
+  const { address } = node
+  const notConnected = (why: string) => failed(`${as} client failed to connect to ${address}: ${why}`)
+  const late = notConnected("failed to create new connection: context deadline exceeded")
+  return Effect.catchAll(connect(address, node.options), (error) => {
+    if (error._tag !== "ConnectFailed") return failed(`failed to create ${node.client} from config: ${error.message}`)
+    const { reason, timedOut } = error
+    if (!reason.startsWith(HANDSHAKE)) return timedOut ? late : notConnected(error.message)
+    const cause = `Client TLS handshake failed with error: ${reason.slice(HANDSHAKE.length)}`
+    return Effect.zipRight(tlsLog.error(cause, { remoteaddress: address }), late)
+  })
+}

@@ -163,6 +163,10 @@ it.scopedLive(
       expect(down.stderr).toBe(
         'Error: error getting endorser client for channel: endorser client failed to connect to 127.0.0.1:1: failed to create new connection: connection error: desc = "transport: error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"\n'
       )
+      const portless = yield* run(["channel", "list"], environment("127.0.0.1", "Org1MSP", "Admin"), folder)
+      expect(portless.stderr).toContain(
+        'desc = "transport: error while dialing: dial tcp: address 127.0.0.1: missing port in address"\n'
+      )
       const nobody = yield* run(
         ["channel", "list"],
         { ...environment(peer.address, "Org1MSP", "Admin"), CORE_PEER_MSPCONFIGPATH: "/nope" },

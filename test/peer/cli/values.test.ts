@@ -54,8 +54,23 @@ test("transient data is base64, exactly", () => {
     })
   )
   expect(readTransient("")).toEqual(Either.right(undefined))
-  expect(readTransient('{"v":"c2V"}')).toEqual(
-    Either.left("error parsing transient string: illegal base64 data at input byte 3")
+  // spare bits are not looked at
+  expect(Either.getOrThrow(readTransient('{"v":"YR==\\n"}'))?.get("v")).toEqual(Uint8Array.of(0x61))
+})
+
+test.each([
+  ["c2V", 0],
+  ["YWFhYQ", 4],
+  ["YQ===", 4],
+  ["!", 0],
+  ["Y Q=", 1],
+  ["YQ=a", 2],
+  ["YQ=", 3],
+  ["YQ==YQ==", 4],
+  ["YWI_", 3]
+])("transient data %s is none, from byte %i on", (given, at) => {
+  expect(readTransient(`{"v":"${given}"}`)).toEqual(
+    Either.left(`error parsing transient string: illegal base64 data at input byte ${at}`)
   )
 })
 

@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import { parsePolicy } from "../../../policy/index.js"
+import { decodeGoBase64 } from "../../../runtime/goBase64.js"
 import { readGoJson } from "../../../runtime/goJson.js"
 import { common } from "../../../wire/index.js"
 
@@ -78,12 +79,7 @@ export const readTransient = (text: string): Either.Either<ReadonlyMap<string, U
       const base64: unknown = value ?? ""
       if (typeof base64 !== "string")
         return yield* Either.left(`json: cannot unmarshal ${kindOf(base64)} into Go value of type []uint8`)
-      const bytes = Buffer.from(base64, "base64")
-      // line ends are skipped; all else must be there and nothing more
-      if (bytes.toString("base64") !== base64.replace(/[\r\n]/g, "")) {
-        return yield* Either.left(`illegal base64 data at input byte ${base64.search(/[^A-Za-z0-9+/]|$/)}`)
-      }
-      map.set(name, new Uint8Array(bytes))
+      map.set(name, yield* decodeGoBase64(base64))
     }
     return map
   }).pipe(Either.mapLeft((reason) => `error parsing transient string: ${reason}`))

@@ -1,4 +1,5 @@
 /** `invoke`, `query`, `instantiate`, `upgrade`. Source: operations-cli.md 4.2, 4.3; peer/chaincode/{common,instantiate}.go. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -19,6 +20,7 @@ import {
 import { textOf } from "../../../runtime/Stage.js"
 import type { Channel } from "../../../transport/index.js"
 import { protos } from "../../../wire/index.js"
+import { equalBytes } from "../../../wire/protoutil.js"
 import { type CommandFailed, failed, failing, misused } from "../errors.js"
 import { explainAccess, explainEndorsements, explainInvalid, explaining } from "../explain.js"
 import { byteList, proposalResponseText, responseText } from "../goText.js"
@@ -28,6 +30,8 @@ import { type ChaincodePeer, type Clients, connectOrderer, connectPeers, log, pr
 import { readTransient } from "./input.js"
 import { deployment, deploymentSpec, readParameters } from "./spec.js"
 
+const ERROR_THRESHOLD = 400
+
 const channelOf = ({ flags }: Session): Effect.Effect<string, CommandFailed> => {
   const channelId = flags.text("channelID")
   return channelId === ""
@@ -36,16 +40,26 @@ const channelOf = ({ flags }: Session): Effect.Effect<string, CommandFailed> => 
 }
 
 /** The transaction of a proposal and its answers; failures in the reference's words. */
-const assemble = (proposal: Proposal, answers: ReadonlyArray<Answer>, signer: ClientSigner, prefix: string) =>
-  Effect.mapError(makeTransaction(proposal, answers, signer), (error) => {
-    if (error._tag === "ProposalRefused") {
-      const { status, text } = error
-      return failed(`${prefix}proposal response was not successful, error code ${status}, msg ${text}`)
-    }
-    return failed(
-      `${prefix}${error._tag === "EndorsementsDiffer" ? "ProposalResponsePayloads do not match" : error.message}`
-    )
+const assemble = (
+  proposal: Proposal,
+  answers: ReadonlyArray<Answer>,
+  signer: ClientSigner,
+  prefix: string
+): Effect.Effect<Uint8Array, CommandFailed> => {
+  const refused = (status: number, text: string) =>
+    failed(`${prefix}proposal response was not successful, error code ${status}, msg ${text}`)
+  const differ = failed(`${prefix}ProposalResponsePayloads do not match`)
+  const [first, ...others] = answers.map(({ response }) => response)
+  // the first answer's status counts; of the others only whether they endorse the same
+  const { message = "", status = 0 } = first?.response ?? {}
+  if (status < 200 || status >= ERROR_THRESHOLD) return refused(status, message)
+  const payload = first?.payload ?? new Uint8Array()
+  if (!others.every((other) => equalBytes(other.payload, payload))) return differ
+  return Effect.mapError(makeTransaction(proposal, answers, signer), (error) => {
+    if (error._tag === "ProposalRefused") return refused(error.status, error.text)
+    return error._tag === "EndorsementsDiffer" ? differ : failed(`${prefix}${error.message}`)
   })
+}
 
 // ---- Instantiate, upgrade ----------------------------------------------------------------------------------------
 
@@ -144,9 +158,8 @@ const proposeToAll = (session: Session, clients: Clients, channelId: string, ver
       signer: session.signer,
       ...(transient === undefined ? {} : { transient })
     })
-    const answers = yield* Effect.forEach(clients.peers, ({ channel }) => sendProposal(channel, proposal), {
-      concurrency: "unbounded"
-    }).pipe(
+    // one after the other: the first that fails is the one that is told
+    const answers = yield* Effect.forEach(clients.peers, ({ channel }) => sendProposal(channel, proposal)).pipe(
       Effect.mapError((error) => {
         const unread = "rpc error: code = Internal desc = grpc: failed to unmarshal the received message"
         const text = error._tag === "AnswerMalformed" ? `${unread} ${error.reason}` : error.message
@@ -174,7 +187,17 @@ const order = (
     const assembled = assemble(proposal, answers, signer, "could not assemble transaction: ")
     const envelope = yield* Effect.mapError(assembled, shown)
     const waits = flags.is("waitForEvent")
-    const watched = waits ? yield* Effect.mapError(watch(session, clients, channelId), nothing) : []
+    // one limit for connecting and waiting
+    const limit = Duration.nanos(flags.number("waitForEventTimeout"))
+    const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(limit)
+    const watching = watch(session, clients, channelId).pipe(
+      Effect.timeoutFail({
+        duration: limit,
+        onTimeout: () => failed("timed out waiting for connection to deliver on all peers")
+      }),
+      Effect.mapError(nothing)
+    )
+    const watched = waits ? yield* watching : []
     yield* send(orderer, envelope).pipe(failing("error sending transaction for invoke: "), Effect.mapError(shown))
     if (!waits) return
     session.step("waiting for the commit")
@@ -183,7 +206,7 @@ const order = (
     }).pipe(
       failing("failed to receive txid on all peers: "),
       Effect.timeoutFail({
-        duration: Duration.nanos(flags.number("waitForEventTimeout")),
+        duration: Duration.millis(Math.max(0, until - (yield* Clock.currentTimeMillis))),
         onTimeout: () => failed("timed out waiting for txid on all peers")
       }),
       Effect.mapError(nothing)
@@ -192,8 +215,6 @@ const order = (
     const lines = yield* explainInvalid(session, clients.peers[0].address, channelId, proposal.txId)
     session.io.stderr(lines.map((line) => `${line}\n`).join(""))
   })
-
-const ERROR_THRESHOLD = 400
 
 /** The chaincode's response in an endorsed answer. */
 const actionOf = ({ payload }: protos.ProposalResponse): Effect.Effect<protos.Response | undefined, CommandFailed> =>
