@@ -22,6 +22,9 @@ export const refuse =
   (error: unknown): PackageRefused =>
     new PackageRefused({ reason: `${prefix}${textOf(error)}` })
 
+const NO_FILE = "no such file or directory"
+const missing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT"
+
 /** All files below a folder, directories in byte order of their names, as paths below `root`. Links are followed. */
 export const walk = async (root: string, below = ""): Promise<Array<string>> => {
   const entries = await fs.readdir(path.join(root, below), { withFileTypes: true })
@@ -51,7 +54,10 @@ export const warnHidden = (name: string): Effect.Effect<void> =>
 const folderFiles = (folder: string, rules: FolderRules): Effect.Effect<Array<ArchiveFile>, PackageRefused> =>
   Effect.gen(function* () {
     const root = folder.replace(/\/$/, "")
-    const paths = yield* Effect.tryPromise({ try: () => walk(root), catch: refuse("") })
+    const paths = yield* Effect.tryPromise({
+      try: () => walk(root),
+      catch: (error) => refuse("")(missing(error) ? `lstat ${root}: ${NO_FILE}` : error)
+    })
     const ownerOf = ownerReader()
     const files: Array<ArchiveFile> = []
     for (const place of paths) {
@@ -100,4 +106,7 @@ export const javaPayload = (folder: string): Effect.Effect<Uint8Array, PackageRe
 
 /** The code package of a `.car` file: its bytes. */
 export const carPayload = (file: string): Effect.Effect<Uint8Array, PackageRefused> =>
-  Effect.tryPromise({ try: () => fs.readFile(file), catch: refuse("") })
+  Effect.tryPromise({
+    try: () => fs.readFile(file),
+    catch: (error) => refuse("")(missing(error) ? `open ${file}: ${NO_FILE}` : error)
+  })

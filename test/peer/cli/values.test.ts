@@ -91,7 +91,7 @@ describe("collections", () => {
     ['[{"name":1}]', "cannot unmarshal number into Go struct field collectionConfigJson.name of type string"],
     [
       '[{"requiredPeerCount":1.5}]',
-      "cannot unmarshal number into Go struct field collectionConfigJson.requiredPeerCount of type int32"
+      "cannot unmarshal number 1.5 into Go struct field collectionConfigJson.requiredPeerCount of type int32"
     ]
   ])("%s", (file, fault) => {
     expect(readCollections(file)).toEqual(Either.left(`could not parse the collection configuration: json: ${fault}`))

@@ -128,7 +128,12 @@ const readCollection = (given: unknown): Either.Either<ReadonlyMap<Field, unknow
       if (field === undefined || value === null) continue
       const [name, kind] = field
       const read = name === "blockToLive" ? exactValue(value) : value
-      if (!fits(kind, read)) return yield* Either.left(misfit(read, `collectionConfigJson.${name}`, kind))
+      if (!fits(kind, read)) {
+        const where = `collectionConfigJson.${name} of type ${kind}`
+        // a number that does not fit a number is shown
+        const shown = typeof read === "number" && fits(kind, 0) ? `number ${read}` : kindOf(read)
+        return yield* Either.left(`json: cannot unmarshal ${shown} into Go struct field ${where}`)
+      }
       values.set(name, read)
     }
     return values
