@@ -74,8 +74,8 @@ export const inSession = (
       return yield* new Ended({ status: 2 })
     }
     const legacy = flags.text("logging-level") !== "" || config.right.source.notes.includes(legacyLevel)
-    // said before logging is set up, so by the built-in format and level, and by what reads the orderer's flags again
-    const early = Log.make({ spec: "", format: "", write: io.stderr })
+    // said before the format is set, so by the built-in one, and by what reads the orderer's flags again
+    const early = Log.make({ spec, format: "", write: io.stderr })
     if (legacy && Either.isRight(early)) yield* Effect.provide(log.warning(legacyLevel), Log.layerOf(early.right))
     const work = Effect.gen(function* () {
       const msp = yield* Effect.either(identity(config.right))
