@@ -10,6 +10,7 @@ import type { Bundle, BundleSource } from "../channelconfig/index.js"
 import type { NamespaceSet } from "../ledger/rwset/index.js"
 import type { SignedData, Verify } from "../policy/index.js"
 import * as Log from "../runtime/Log.js"
+import { textOf } from "../runtime/Stage.js"
 import { common, protos } from "../wire/index.js"
 import type { ValidTransaction } from "./conflicts.js"
 import { markRepeatedIds, markUpgradeConflicts, upgradedChaincode } from "./conflicts.js"
@@ -25,8 +26,6 @@ import { metadataKeys } from "./vscc/keyLevel.js"
 
 const Code = protos.TxValidationCode
 const log = Log.module("committer.txvalidator", "VSCCValidateTx")
-
-export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** A transaction whose code is known before policies are asked. */
 export interface Refused {

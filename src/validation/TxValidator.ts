@@ -15,17 +15,11 @@ import type * as Scope from "effect/Scope"
 import type { Bundle } from "../channelconfig/index.js"
 import type { SignedData } from "../policy/index.js"
 import { breathe } from "../runtime/breathe.js"
+import { textOf } from "../runtime/Stage.js"
 import { span } from "../runtime/span.js"
 import { protos } from "../wire/index.js"
 import { EMPTY } from "../wire/protoutil.js"
-import {
-  BlockJudgement,
-  ChannelRules,
-  type JudgementSupport,
-  type Refused,
-  type Signed,
-  textOf
-} from "./BlockJudgement.js"
+import { BlockJudgement, ChannelRules, type JudgementSupport, type Refused, type Signed } from "./BlockJudgement.js"
 import { ValidationHalted } from "./errors.js"
 import type { OpenedTransaction, Transaction } from "./message.js"
 import { checkTransaction, openTransaction } from "./message.js"
