@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Log from "../runtime/Log.js"
+import { textOf } from "../runtime/Stage.js"
 import { discovery } from "../wire/index.js"
 import { AuthCache, type AuthCacheSettings } from "./authCache.js"
 import { interestText } from "./compactText.js"
@@ -26,7 +27,6 @@ const log = Log.module("discovery")
 /** Queries of one request; each may cost a policy's expansion. */
 export const maxQueries = 1000
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const failure = (content: string): discovery.QueryResult => discovery.QueryResult.create({ error: { content } })
 const accessDenied = failure("access denied")
 

@@ -3,13 +3,12 @@
  * discovery/support/config/support.go.
  */
 import * as Either from "effect/Either"
+import { textOf } from "../runtime/Stage.js"
 import { splitAddress } from "../transport/index.js"
 import { common, discovery, msp } from "../wire/index.js"
 import { QueryFailed } from "./errors.js"
 
 const failed = (reason: string): QueryFailed => new QueryFailed({ reason })
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** FABRIC; MSPs of other types tell discovery nothing. */
 const X509 = 0
 

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { NetworkMember } from "../gossip/index.js"
 import * as Log from "../runtime/Log.js"
+import { textOf } from "../runtime/Stage.js"
 import { toHex } from "../wire/bytes.js"
 import { common, discovery } from "../wire/index.js"
 import { QueryFailed } from "./errors.js"
@@ -17,8 +18,6 @@ import type { ChaincodeMetadata, DiscoverySupport } from "./support.js"
 const log = Log.module("discovery.endorsement")
 
 const failed = (reason: string): QueryFailed => new QueryFailed({ reason })
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 type Accepts = (identity: Uint8Array) => boolean
 
 // ---- Who is asked -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
  * Source: gossip-discovery.md 3.5 rule 3, 4; protos/gossip/extensions.go.
  */
 import * as Either from "effect/Either"
+import { textOf } from "../runtime/Stage.js"
 import { copyBytes } from "../wire/bytes.js"
 import { EMPTY, gossip, WireError } from "../wire/index.js"
 import type { Init, MessageType } from "../wire/types.js"
@@ -42,8 +43,6 @@ const smallKinds: ReadonlySet<string> = new Set([
 const refuse = (message: string): Either.Either<never, Refused> => Either.left({ message })
 
 // ---- Opening what arrived ------------------------------------------------------------------------------------------
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Decodes within bounds; `what` names the type in the refusal, as the reference does. */
 const decode = <T>(type: MessageType<T>, bytes: Uint8Array, what: string): Either.Either<T, Refused> => {

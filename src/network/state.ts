@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { textOf } from "../runtime/Stage.js"
 import { NetworkRefused } from "./errors.js"
 import { makeFolder } from "./folders.js"
 import type { NetworkPorts } from "./layout.js"
@@ -123,8 +124,6 @@ export const stateOf = (
   })),
   pids: {}
 })
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The state of a network's folder; undefined when it has none. */
 export const readState = (dir: string): Effect.Effect<NetworkState | undefined, NetworkRefused> =>

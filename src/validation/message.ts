@@ -3,6 +3,7 @@
  * Source: peer-endorse-validate.md 3.3 and 3.9 rules 1-4; core/common/validation/msgvalidation.go.
  */
 import * as Either from "effect/Either"
+import { textOf } from "../runtime/Stage.js"
 import { common, msp, protos } from "../wire/index.js"
 import { computeTxId, equalBytes, headerTypeName, proposalHashOfTx } from "../wire/protoutil.js"
 import * as raw from "../wire/raw.js"
@@ -11,7 +12,6 @@ import { MessageInvalid } from "./errors.js"
 const Code = protos.TxValidationCode
 
 const invalid = (reason: string) => Either.left(new MessageInvalid({ reason }))
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const unreadable = (what: string, error: unknown) => invalid(`error unmarshaling ${what}: ${textOf(error)}`)
 
 // ---- Headers -----------------------------------------------------------------------------------------------------

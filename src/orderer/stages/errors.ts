@@ -11,4 +11,4 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{
   }
 }
 
-export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+export { textOf } from "../../runtime/Stage.js"

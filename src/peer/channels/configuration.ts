@@ -7,13 +7,12 @@ import * as Either from "effect/Either"
 import { Bundle } from "../../channelconfig/index.js"
 import { channelConfigKey, configNamespace, type PeerLedgerShape } from "../../ledger/index.js"
 import * as Log from "../../runtime/Log.js"
+import { textOf } from "../../runtime/Stage.js"
 import { common } from "../../wire/index.js"
 import { lastConfigIndex } from "../../wire/protoutil.js"
 import { ChannelFailed } from "../errors.js"
 
 const log = Log.module("peer", "createChain")
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The last config block: where the last block says that it is. */
 export const configBlockOf = (ledger: PeerLedgerShape): Effect.Effect<Uint8Array, ChannelFailed> =>

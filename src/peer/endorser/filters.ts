@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import { latin1 } from "../../crypto/index.js"
 import { expiresAt } from "../../msp/index.js"
+import { textOf } from "../../runtime/Stage.js"
 import { common, protos } from "../../wire/index.js"
 import { ProposalRejected } from "../errors.js"
 
@@ -18,8 +19,6 @@ export type AuthFilterFactory = () => AuthFilter
 
 /** Lets everything pass. */
 export const defaultAuth: AuthFilterFactory = () => ({ check: () => Effect.void })
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const creatorOf = (signed: protos.SignedProposal): Uint8Array | ProposalRejected => {
   const parse = <A>(what: string, message: string, read: () => A): A | ProposalRejected => {

@@ -10,6 +10,7 @@ import { countFields, maxFields, type Refused, Security, type SecurityShape } fr
 import type { Identity, IdentityDeserializer, Msp, Signer } from "../../msp/index.js"
 import { LocalMsp } from "../../msp/index.js"
 import { channelApplicationReaders } from "../../policy/index.js"
+import { textOf } from "../../runtime/Stage.js"
 import { sha256, toHex, utf8 } from "../../wire/bytes.js"
 import { common, msp } from "../../wire/index.js"
 import { ChannelTable } from "../channels/ChannelTable.js"
@@ -24,8 +25,6 @@ export interface SecurityOptions {
 
 type Result<A> = Either.Either<A, Refused>
 const refuse = (message: string): Either.Either<never, Refused> => Either.left({ message })
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** Bytes of an identity that texts show; the reference shows all of them, too many for a gRPC status. */
 const shownBytes = 32
 const shown = (identity: Uint8Array): string => {

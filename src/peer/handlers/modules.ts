@@ -15,6 +15,7 @@ import { pathToFileURL } from "node:url"
 import * as Effect from "effect/Effect"
 import { goFileError } from "../../config/index.js"
 import type { Signer } from "../../msp/index.js"
+import { textOf } from "../../runtime/Stage.js"
 import { ExecutionFailure, PolicyFailure, type ValidationPluginFactory } from "../../validation/index.js"
 import { protos } from "../../wire/index.js"
 import type { Decorator } from "../endorser/decorators.js"
@@ -22,8 +23,6 @@ import type { AuthFilterFactory } from "../endorser/filters.js"
 import type { EndorsementPluginFactory } from "../endorser/plugins.js"
 import { EndorsementFailed, ProposalRejected } from "../errors.js"
 import { HandlerUnusable } from "./errors.js"
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 type Call = (...args: ReadonlyArray<unknown>) => unknown
 

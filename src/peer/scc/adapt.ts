@@ -2,10 +2,9 @@
 import * as Effect from "effect/Effect"
 import type { ChaincodeStub, SystemChaincode } from "../../chaincode/support/SystemChaincode.js"
 import { failure, success } from "../../chaincode/support/SystemChaincode.js"
+import { textOf } from "../../runtime/Stage.js"
 import { queryresult } from "../../wire/index.js"
 import { fail, type StateEntry, type SystemCallFailed, type SystemChaincodeCode, type SystemStub } from "./stub.js"
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const attempt = <A>(run: () => A): Effect.Effect<A, SystemCallFailed> =>
   Effect.try({ try: run, catch: (error) => fail(textOf(error)) })

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { chaincodeTypeName, codePackageFault, runScan } from "../../chaincode/packages/platforms.js"
+import { textOf } from "../../runtime/Stage.js"
 import { ccprovider, common, type kvrwset, protos } from "../../wire/index.js"
 import { EMPTY, equalBytes, toText } from "../../wire/protoutil.js"
 import { ExecutionFailure, PolicyFailure } from "../errors.js"
@@ -16,8 +17,6 @@ const versionForm = /^[A-Za-z0-9_.+-]+$/
 const reserved: ReadonlySet<string> = new Set(["cscc", "escc", "lscc", "qscc", "vscc"])
 
 const refuse = (reason: string) => Effect.fail(new PolicyFailure({ reason }))
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** Decodes or refuses the transaction. */
 const decode = <A>(what: string, read: () => A): Effect.Effect<A, PolicyFailure> =>
   Effect.try({ try: read, catch: (error) => new PolicyFailure({ reason: `${what} error ${textOf(error)}` }) })

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { type Bundle, proposeConfigUpdate } from "../../../channelconfig/index.js"
+import { textOf } from "../../../runtime/Stage.js"
 import { common, protos } from "../../../wire/index.js"
 import { looseText } from "../../../wire/looseText.js"
 import { EMPTY, utf8 } from "../../../wire/protoutil.js"
@@ -42,8 +43,6 @@ const joinChain = (support: CsccSupport, stub: SystemStub, bytes: Uint8Array): C
     yield* Effect.mapError(support.join(block), (error) => fail(error.message))
     return EMPTY
   })
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const simulateUpdate = (support: CsccSupport, channel: string, bytes: Uint8Array | undefined): Call =>
   Effect.gen(function* () {

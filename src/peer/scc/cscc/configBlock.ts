@@ -3,6 +3,7 @@
  * Source: peer-endorse-validate.md 3.6 rule 1; validateConfigBlock in core/scc/cscc/configure.go.
  */
 import * as Either from "effect/Either"
+import { textOf } from "../../../runtime/Stage.js"
 import { common, protos } from "../../../wire/index.js"
 import { blockDataHash, equalBytes, headerTypeName, withMetadataSlot } from "../../../wire/protoutil.js"
 
@@ -13,8 +14,6 @@ export interface JoinBlock {
   /** The block as it is to be stored. */
   readonly bytes: Uint8Array
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const decode = <A>(what: string, read: () => A): Either.Either<A, string> =>
   Either.try({ try: read, catch: (error) => `error unmarshaling ${what}: ${textOf(error)}` })

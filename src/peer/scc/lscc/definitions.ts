@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type { ChaincodeDefinitions, StateReader } from "../../../chaincode/context.js"
 import type { PackageStoreShape } from "../../../chaincode/packages/PackageStore.js"
 import { andThen } from "../../../runtime/eager.js"
+import { textOf } from "../../../runtime/Stage.js"
 import { ccprovider } from "../../../wire/index.js"
 import { codeOf } from "./support.js"
 
@@ -18,8 +19,6 @@ export class DefinitionUnusable extends Data.TaggedError("DefinitionUnusable")<{
 }
 
 const unusable = (reason: string): DefinitionUnusable => new DefinitionUnusable({ reason })
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** Reads when called: part of every proposal. */
 const recordOf = (
   what: string,
