@@ -82,7 +82,9 @@ describe("a Node folder", () => {
     expect(await reason(nodePayload(""))).toBe("ChaincodeSpec's path cannot be empty")
     const prefix = "Error writing Chaincode package contents:"
     expect(await reason(nodePayload(folder))).toBe(`${prefix} no source files found in '${folder}'`)
-    expect(await reason(nodePayload(path.join(folder, "absent")))).toContain(`${prefix} lstat ${path.join(folder, "absent")}: no such file or directory`)
+    expect(await reason(nodePayload(path.join(folder, "absent")))).toContain(
+      `${prefix} lstat ${path.join(folder, "absent")}: no such file or directory`
+    )
     write({ "META-INF/statedb/couchdb/indexes/i.json": "not json", "package.json": "{}" })
     expect(await reason(nodePayload(folder))).toBe(
       `${prefix} Index metadata file [META-INF/statedb/couchdb/indexes/i.json] is not a valid JSON`

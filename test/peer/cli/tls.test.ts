@@ -82,7 +82,7 @@ it.scopedLive(
         [{ CORE_PEER_TLS_CLIENTAUTHREQUIRED: "false" }, /endorser client failed to connect to /],
         [
           { CORE_PEER_TLS_ROOTCERT_FILE: path(stranger, "ca.crt") },
-          /comm\.tls.*signed by unknown authority[^]*endorser client failed to connect to .*: failed to create new connection: context deadline exceeded\n/
+          /comm\.tls.*signed by unknown authority[\s\S]*endorser client failed to connect to .*: failed to create new connection: context deadline exceeded\n/
         ],
         [
           { CORE_PEER_TLS_ROOTCERT_FILE: "/nope" },
