@@ -9,6 +9,7 @@ import { common, discovery, msp } from "../wire/index.js"
 import { QueryFailed } from "./errors.js"
 
 const failed = (reason: string): QueryFailed => new QueryFailed({ reason })
+
 /** FABRIC; MSPs of other types tell discovery nothing. */
 const X509 = 0
 

@@ -141,9 +141,8 @@ export class BlockJudgement {
     return this.next >= this.candidates.length
   }
 
-  /** Judges transactions for some milliseconds; gives what has to be done before the next call, if anything. */
-  step(milliseconds: number): Effect.Effect<void, ValidationHalted> | undefined {
-    const until = performance.now() + milliseconds
+  /** Judges transactions until that time (`performance.now()`); gives what has to be done before the next call, if anything. */
+  step(until: number): Effect.Effect<void, ValidationHalted> | undefined {
     while (!this.done) {
       const index = this.next
       this.next += 1

@@ -179,9 +179,14 @@ export const makeTxValidator = (support: ValidatorSupport): Effect.Effect<TxVali
             new ValidationHalted({ channel: channelId, block: number, transaction: 0, reason: textOf(cause), cause })
         )
         const judgement = new BlockJudgement(rules, number, bundle, allSigned(candidates, signatures), state)
+        let until = performance.now() + SLICE
         while (!judgement.done) {
-          const waits = judgement.step(SLICE)
-          yield* waits ?? (judgement.done ? Effect.void : breathe)
+          const waits = judgement.step(until)
+          if (waits !== undefined) yield* waits
+          if (performance.now() <= until) continue
+          // also behind what had to be waited for: a block full of refused transactions must not hold the thread
+          yield* breathe
+          until = performance.now() + SLICE
         }
         return judgement.finish()
       })
