@@ -17,13 +17,13 @@ if (!existsSync(entry)) {
 let serves = false
 const running = () => {
   serves = true
-  // the old generation may grow by a third before it is collected again: buffers of messages and blocks, which lie outside
-  // the heap, are then given back in time and do not pile up to some 50 MiB more
-  setFlagsFromString("--heap-growing-percent=30")
+  // the old generation is collected seldom while the node is small and its load modest, otherwise early, so that buffers of
+  // messages and blocks, which lie outside the heap, are given back in time and do not pile up to some 50 MiB more
+  fitCollections(ofProcess(process, setFlagsFromString))
   // optimised code after hundreds of calls instead of thousands: a node does the same few things for every transaction
   setFlagsFromString("--interrupt-budget=10000")
 }
-const { ended, guarded, main } = await import(entry.href)
+const { ended, fitCollections, guarded, main, ofProcess } = await import(entry.href)
 const { stderr } = process
 const stdout = guarded(process.stdout)
 const [, argv0 = "orderer", ...argv] = process.argv

@@ -19,6 +19,7 @@ import { runtimeInfo, version, versionInfo } from "./metadata.js"
 import * as Orderer from "./Program.js"
 import * as Benchmark from "./performance/Benchmark.js"
 
+export { fitCollections, ofProcess } from "../runtime/collections.js"
 export { ended, guarded } from "../runtime/ended.js"
 
 export interface MainOptions {
