@@ -15,6 +15,8 @@ const ROOMY = 200
 const TIGHT = 30
 /** Milliseconds between looks. */
 const PACE = 1000
+/** Looks in a row that must find room before it is given: a load that pauses for a moment is still a high one. */
+const PATIENCE = 10
 
 /**
  * Percent by which the old generation may grow.
@@ -36,13 +38,15 @@ export interface Collections {
   readonly now: () => number
 }
 
-/** Fits the flag to size and load, now and once a second. Keeps no process alive; the result ends it. */
+/**
+ * Fits the flag to size and load, looking once a second: early collections at first and as soon as they are due, seldom
+ * ones after ten seconds without need of others. Keeps no process alive; the result ends it.
+ */
 export const fitCollections = ({ cpu, now, resident, setFlag }: Collections): (() => void) => {
-  let current = 0
+  let current = TIGHT
+  let roomy = 0
   let last = { used: cpu(), at: now() }
-  const set = (busy: number): void => {
-    const percent = growingPercent(resident(), busy)
-    if (percent === current) return
+  const set = (percent: number): void => {
     current = percent
     setFlag(`--heap-growing-percent=${percent}`)
   }
@@ -50,10 +54,12 @@ export const fitCollections = ({ cpu, now, resident, setFlag }: Collections): ((
     const next = { used: cpu(), at: now() }
     const passed = next.at - last.at
     if (passed <= 0) return
-    set((next.used - last.used) / 1000 / passed)
+    const percent = growingPercent(resident(), (next.used - last.used) / 1000 / passed)
     last = next
+    roomy = percent === ROOMY ? roomy + 1 : 0
+    if (percent !== current && (percent === TIGHT || roomy >= PATIENCE)) set(percent)
   }
-  set(0)
+  set(TIGHT)
   const timer = setInterval(look, PACE)
   timer.unref()
   return () => clearInterval(timer)

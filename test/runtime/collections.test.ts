@@ -19,7 +19,7 @@ describe("fitCollections", () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it("sets the flag at once, and then only when the process becomes large or small, busy or idle", () => {
+  it("tightens at once when the process becomes large or busy, and leaves room again after ten seconds without", () => {
     const flags: Array<string> = []
     const state = { resident: 80 * MIB, cpu: 5_000_000, now: 1000, load: 0.2 }
     const stop = fitCollections({
@@ -37,16 +37,24 @@ describe("fitCollections", () => {
       }
       return flags.splice(0)
     }
-    expect(flags.splice(0)).toEqual(["--heap-growing-percent=200"])
-    expect(pass(5)).toEqual([])
+    expect(flags.splice(0)).toEqual(["--heap-growing-percent=30"])
+    expect(pass(9)).toEqual([])
+    expect(pass(20)).toEqual(["--heap-growing-percent=200"])
     state.load = 1.8
-    expect(pass(3)).toEqual(["--heap-growing-percent=30"])
+    expect(pass(1)).toEqual(["--heap-growing-percent=30"])
+    expect(pass(20)).toEqual([])
+    // a pause in a high load is none
     state.load = 0.3
-    expect(pass(3)).toEqual(["--heap-growing-percent=200"])
+    expect(pass(9)).toEqual([])
+    state.load = 1.8
+    expect(pass(1)).toEqual([])
+    state.load = 0.3
+    expect(pass(9)).toEqual([])
+    expect(pass(1)).toEqual(["--heap-growing-percent=200"])
     state.resident = 250 * MIB
     expect(pass(3)).toEqual(["--heap-growing-percent=30"])
     state.resident = 120 * MIB
-    expect(pass(1)).toEqual(["--heap-growing-percent=200"])
+    expect(pass(10)).toEqual(["--heap-growing-percent=200"])
     stop()
     state.load = 1.8
     expect(pass(5)).toEqual([])
