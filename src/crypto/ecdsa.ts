@@ -46,10 +46,13 @@ export const verify = (
   signature: Uint8Array,
   family: HashFamily = "SHA2"
 ): boolean => {
-  if (key.kind !== "ec") return false
   const admitted = admitSignature(key, signature)
-  return Either.isRight(admitted) && verifyDer(hashOf(family), message, key.key, admitted.right)
+  return Either.isRight(admitted) && verifyAdmitted(key, message, admitted.right, family)
 }
+
+/** `verify` of a signature that `admitSignature` let through; `der` is its answer. */
+export const verifyAdmitted = (key: PublicKey, message: Uint8Array, der: Uint8Array, family: HashFamily): boolean =>
+  key.kind === "ec" && verifyDer(hashOf(family), message, key.key, der)
 
 /** A signature as OpenSSL verifies it, wherever that is done: in line, in the thread pool, in another thread. */
 export interface SignatureJob {

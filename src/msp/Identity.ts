@@ -11,6 +11,7 @@ import {
   type SignatureJob,
   signatureJob,
   verify,
+  verifyAdmitted,
   verifyAsync
 } from "../crypto/index.js"
 import { msp } from "../wire/index.js"
@@ -75,7 +76,7 @@ export class X509Identity implements Identity {
       const detail = `could not determine the validity of the signature: ${admitted.left.detail}`
       return Either.left(new SignatureInvalid({ detail }))
     }
-    return this.verify(message, signature)
+    return verifyAdmitted(this.certificate.publicKey, message, admitted.right, this.#family)
       ? Either.void
       : Either.left(new SignatureInvalid({ detail: "The signature is invalid" }))
   }
