@@ -39,8 +39,8 @@ export interface Collections {
 }
 
 /**
- * Fits the flag to size and load, looking once a second: early collections at first and as soon as they are due, seldom
- * ones after ten seconds without need of others. Keeps no process alive; the result ends it.
+ * Fits the flag to size and load, which it looks at once a second. It begins tight, tightens at once, and gives room after
+ * ten looks in a row that found some. Keeps no process alive; the result ends it.
  */
 export const fitCollections = ({ cpu, now, resident, setFlag }: Collections): (() => void) => {
   let current = TIGHT

@@ -25,8 +25,8 @@ export interface SecurityOptions {
 
 type Result<A> = Either.Either<A, Refused>
 const refuse = (message: string): Either.Either<never, Refused> => Either.left({ message })
-/** Bytes of an identity that texts show; the reference shows all of them, too many for a gRPC status. */
 
+/** Bytes of an identity that texts show; the reference shows all of them, too many for a gRPC status. */
 const shownBytes = 32
 const shown = (identity: Uint8Array): string => {
   const hex = toHex(identity.subarray(0, shownBytes)).replace(/..(?=.)/g, "$& ")

@@ -17,8 +17,8 @@ const versionForm = /^[A-Za-z0-9_.+-]+$/
 const reserved: ReadonlySet<string> = new Set(["cscc", "escc", "lscc", "qscc", "vscc"])
 
 const refuse = (reason: string) => Effect.fail(new PolicyFailure({ reason }))
-/** Decodes or refuses the transaction. */
 
+/** Decodes or refuses the transaction. */
 const decode = <A>(what: string, read: () => A): Effect.Effect<A, PolicyFailure> =>
   Effect.try({ try: read, catch: (error) => new PolicyFailure({ reason: `${what} error ${textOf(error)}` }) })
 

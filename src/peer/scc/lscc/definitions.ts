@@ -19,8 +19,8 @@ export class DefinitionUnusable extends Data.TaggedError("DefinitionUnusable")<{
 }
 
 const unusable = (reason: string): DefinitionUnusable => new DefinitionUnusable({ reason })
-/** Reads when called: part of every proposal. */
 
+/** Reads when called: part of every proposal. */
 const recordOf = (
   what: string,
   name: string,
